@@ -1,0 +1,54 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanalysis/_core/*.h)
+
+.PHONY: demo test test-slow test-checked bench golden lint format clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m ionanalysis.demo
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n auto -m slow
+
+# The same tests on kernels with bounds checks: an index error inside a kernel becomes a failure here.
+test-checked: $(VENV)/.installed-test
+	IONANALYSIS_CHECKED=1 $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/checked .
+	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto -m "not slow"
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.run
+
+# Figures on the golden data beside the original's.
+golden: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.golden
+
+lint: $(VENV)/.installed-lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint ionanalysis/_core
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ionanalysis needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml setup.py $(KERNELS)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-%: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf build $(VENV) demo *.egg-info
+	find ionanalysis -name '*.so' -delete

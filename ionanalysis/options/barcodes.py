@@ -1,0 +1,39 @@
+"""Options of barcode classification, with the names and defaults of basecaller.md 1.9."""
+
+from dataclasses import dataclass
+
+from ionanalysis.options.base import Options, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarcodeOptions(Options):
+    """Barcodes: which read belongs to which sample."""
+
+    barcode_mode: int = option(
+        2, "exact bases (0), flow errors (1), squared (2) or absolute (3) distance of signals", choices=(0, 1, 2, 3)
+    )
+    barcode_cutoff: float = option(1.0, "greatest distance to a barcode", least=0)
+    barcode_separation: float = option(2.0, "least lead over the second-best barcode", least=0)
+    barcode_check_limits: bool = option(True, "replace cutoff and separation that do not suit the set")
+    barcode_auto_config: bool = option(False, "derive cutoff and separation from the set")
+    barcode_adapter_check: float = option(0.15, "greatest misfit of the barcode adapter per flow, 0 is off", least=0)
+    barcode_clip_measurements: bool = option(False, "cap signals at the longest run in the set")
+    barcode_bam_tag: bool = option(False, "write tag XB, the flow errors of the barcode")
+    barcode_filter: float = option(0.01, "share of the greatest barcode below which one is filtered", least=0, most=1)
+    barcode_filter_weight: float = option(0.1, "weight of that share in a block, postpone 1", least=0, most=1)
+    barcode_filter_minreads: int = option(10, "reads at or below which a barcode is filtered", unit="reads", least=0)
+    barcode_filter_named: bool = option(False, "filter barcodes with a sample name, too")
+    barcode_filter_postpone: int = option(0, "leave barcode filtering to the merge of blocks", choices=(0, 1, 2))
+    barcode_error_filter: float = option(
+        0.0, "mean errors above which a barcode is filtered; 0 is off", least=0, most=2
+    )
+    suppress_mol_tags: bool = option(False, "leave molecular tags in the reads")
+    prefix_mol_tag: str = option("", "pattern of the molecular tag before the insert, for all barcodes")
+    suffix_mol_tag: str = option("", "pattern of the molecular tag behind the insert, for all barcodes")
+    tag_trim_method: str = option(
+        "sloppy-trim", "whether fixed letters of tags must match", choices=("sloppy-trim", "strict-trim")
+    )
+    tag_filter_method: str = option(
+        "need-all", "which tags a read needs", choices=("need-all", "need-prefix", "need-suffix")
+    )
+    heal_tag_hp_indel: bool = option(True, "repair run lengths in tags by their fixed letters")

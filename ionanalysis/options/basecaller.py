@@ -1,0 +1,73 @@
+"""Options of base calling: phase, solver, qualities."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ionanalysis.options.base import Options, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverOptions(Options):
+    """Solver: from normalised signals to homopolymer runs."""
+
+    key_normalisation: str = option("gain", "how the key flows scale a read", choices=("gain", "adaptive", "off"))
+    beam: int = option(5, "paths kept in the search", least=1, most=32)
+    drop_limit: float = option(12.0, "score behind the best path at which a path is dropped", unit="nats", least=1.0)
+    look_ahead: float = option(0.7, "weight of leading strands whose next base is not yet known", least=0.0, most=1.0)
+    base_prior: float = option(1.386, "score each called base must be worth; ln 4", unit="nats", least=0.0, most=10.0)
+    state_cutoff: float = option(1e-4, "fraction of strands that is left out", least=1e-9, most=1e-2)
+    outlier_limit: float = option(3.0, "residuals beyond count linearly", unit="sd", least=1.0, most=100.0)
+    noise: float = option(0.08, "expected noise of a flow without incorporation", unit="bases", least=0.01, most=1.0)
+    noise_per_base: float = option(0.04, "noise added per base of signal", unit="bases", least=0.0, most=1.0)
+    gain_drift: float = option(0.06, "spread of the gain along a read; 0 for one gain", least=0.0, most=1.0)
+    offset_drift: float = option(0.04, "spread of the offset along a read", unit="bases", least=1e-6, most=1.0)
+    drift_flows: float = option(30.0, "length over which gain and offset drift", unit="flows", least=2.0, most=1e4)
+    first_flows: int = option(60, "flows from which the gain of a read is found first", least=10, most=10_000)
+
+    def as_array(self):
+        """The numbers in the order in which the solver's kernel takes them, float64."""
+        return np.array(
+            [
+                self.beam,
+                self.drop_limit,
+                self.look_ahead,
+                self.base_prior,
+                self.state_cutoff,
+                self.outlier_limit,
+                self.noise,
+                self.noise_per_base,
+                self.gain_drift,
+                self.offset_drift,
+                self.drift_flows,
+                self.first_flows,
+            ],
+            np.float64,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseOptions(Options):
+    """Phase estimation, one estimate per region of the chip."""
+
+    region_size: int = option(
+        0, "side of the square regions; 0 for one estimate per chip", unit="wells", least=0, flag="phase-region-size"
+    )
+    phase_reads: int = option(1000, "reads used per region", least=20, most=100_000)
+    least_reads: int = option(50, "reads below which a region takes the average of the others", least=1)
+    beam: int = option(3, "paths kept when reads are called for the fit", least=1, most=32, flag="phase-beam")
+    initial_cf: float = option(0.008, "carry-forward to start from", unit="per flow", least=0.0, most=0.04)
+    initial_ie: float = option(0.006, "incomplete extension to start from", unit="per flow", least=0.0, most=0.04)
+    initial_dr: float = option(0.0005, "droop to start from", unit="per flow", least=0.0, most=0.01)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(Options):
+    """Training of base qualities on simulated chips."""
+
+    chips: int = option(24, "simulated chips to learn from, each with its own noise and phase", least=1, most=10_000)
+    raw_chips: int = option(14, "chips that start as raw images, besides", least=0, most=10_000)
+    chip_side: int = option(48, "rows and columns of each chip", unit="wells", least=20, most=2000)
+    raw_chip_side: int = option(64, "the same of raw images", unit="wells", least=20, most=2000)
+    train_flows: int = option(400, "flows of each chip; raw ones have half of them or more", least=40, most=2000)
+    train_seed: int = option(90_001, "number that fixes all chips; tests use others", least=0, most=2**31)
