@@ -1,0 +1,1 @@
+"""Kernels compiled for one instruction set; chosen by `ionanalysis._core`."""
