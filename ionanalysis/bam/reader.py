@@ -1,0 +1,165 @@
+"""Flow signals of BAM files as arrays."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ionanalysis.errors import InputError
+from ionanalysis.flows import FlowOrder
+
+_UNITS = {"ZM": 256, "FZ": 100}
+
+
+@dataclass(frozen=True, eq=False)
+class Flowgrams:
+    """Flow signals of the reads of a BAM file, in file order.
+
+    Attributes
+    ----------
+    names : list of str
+    row, col : ndarray of shape (n_reads,), int32
+        From names ``run:row:col``; -1 where a name has another form.
+    signals : ndarray of shape (n_reads, n_flows), float32
+        In bases; NaN beyond the flows a read carries.
+    n_flows : ndarray of shape (n_reads,), int32
+        Flows that each read carries.
+    first_flow : ndarray of shape (n_reads,), int32
+        In-phase flow of the first base of the read (tag ZF); -1 without.
+    phase : ndarray of shape (n_reads, 3), float32
+        Carry-forward, incomplete extension, droop per flow (tag ZP); NaN without.
+    flow_order : FlowOrder
+    key_sequences : list of str
+        Bases before the first base of each read, of its read group (key, barcode, barcode adapter).
+    tag : str
+        ``ZM`` (holds phasing, droop taken out) or ``FZ`` (older files: corrected for phasing).
+    """
+
+    names: list[str]
+    row: np.ndarray
+    col: np.ndarray
+    signals: np.ndarray
+    n_flows: np.ndarray
+    first_flow: np.ndarray
+    phase: np.ndarray
+    flow_order: FlowOrder
+    key_sequences: list[str]
+    tag: str
+
+    def __len__(self):
+        return len(self.names)
+
+    def __repr__(self):
+        return f"Flowgrams({len(self)} reads, {len(self.flow_order)} flows of {self.flow_order.cycle}, tag {self.tag})"
+
+
+def flowgrams(path, *, start=0, limit=None):
+    """Flow signals of a BAM file, from tag ZM (256 units a base) or FZ (100 units a base).
+
+    Parameters
+    ----------
+    path : str or Path
+        Unaligned or aligned BAM.
+    start, limit : int, optional
+        Leave out the first `start` reads; read at most `limit`.
+
+    Returns
+    -------
+    Flowgrams
+
+    Raises
+    ------
+    InputError
+        If the file is no BAM, a read has neither tag or belongs to no read group, or its read groups
+        have different flow orders.
+
+    Notes
+    -----
+    Simulate reads of tag ZM with droop 0 (field.md 1). Source: basecaller.md 8.5.
+    """
+    import pysam
+
+    path = Path(path)
+    reads: list[tuple] = []
+    verbosity = pysam.set_verbosity(0)
+    try:
+        with pysam.AlignmentFile(str(path), "rb", check_sq=False) as bam:
+            groups = bam.header.to_dict().get("RG", [])
+            for n_seen, read in enumerate(bam):
+                if limit is not None and len(reads) >= limit:
+                    break
+                if n_seen >= start:
+                    reads.append(_read_fields(path, read))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as BAM ({error}); give a BAM file of an Ion Torrent run.") from error
+    finally:
+        pysam.set_verbosity(verbosity)
+    return _gather(path, groups, reads)
+
+
+def _read_fields(path, read):
+    tags = dict(read.get_tags())
+    # The unfiltered sets carry a dummy FZ of one value beside ZM.
+    tag = next((name for name in _UNITS if name in tags), None)
+    if tag is None:
+        raise InputError(f"{path}: read {read.query_name} has neither tag ZM nor FZ; give a BAM that kept its flows.")
+    return read.query_name, tags.get("RG", ""), tag, tags[tag], tags.get("ZF", -1), tags.get("ZP")
+
+
+def _gather(path, groups, reads):
+    flow_orders = {group.get("FO", "") for group in groups}
+    if len(flow_orders) != 1 or "" in flow_orders:
+        raise InputError(
+            f"{path}: its {len(groups)} read groups name {len(flow_orders - {''})} flow orders (FO); expected one."
+        )
+    letters = flow_orders.pop()
+    if len({read[2] for read in reads}) > 1:
+        raise InputError(f"{path}: some reads carry tag ZM and others FZ; expected one of them throughout.")
+    tag = reads[0][2] if reads else "ZM"
+    n_reads, n_flows = len(reads), len(letters)
+    signals = np.full((n_reads, n_flows), np.nan, np.float32)
+    lengths = np.zeros(n_reads, np.int32)
+    phase = np.full((n_reads, 3), np.nan, np.float32)
+    for i, (name, _, _, units, _, rates) in enumerate(reads):
+        if len(units) > n_flows:
+            raise InputError(f"{path}: read {name} has {len(units)} flows, its read group {n_flows}.")
+        lengths[i] = len(units)
+        signals[i, : len(units)] = np.frombuffer(units, units.typecode) / np.float32(_UNITS[tag])
+        if rates is not None and len(rates) == 3:
+            phase[i] = rates
+    keys = {group["ID"]: group.get("KS", "") for group in groups}
+    wells = np.array([_well_of(read[0]) for read in reads], np.int32).reshape(n_reads, 2)
+    return Flowgrams(
+        names=[read[0] for read in reads],
+        row=wells[:, 0],
+        col=wells[:, 1],
+        signals=signals,
+        n_flows=lengths,
+        first_flow=np.array([read[4] for read in reads], np.int32),
+        phase=phase,
+        flow_order=FlowOrder(_cycle(letters), n_flows),
+        key_sequences=[_key_of(path, keys, read) for read in reads],
+        tag=tag,
+    )
+
+
+def _key_of(path, keys, read):
+    if read[1] not in keys:
+        raise InputError(f"{path}: read {read[0]} is of read group {read[1]!r}, which the header does not list.")
+    return keys[read[1]]
+
+
+def _well_of(name):
+    """Row and column told by a read name ``run:row:col``, or (-1, -1)."""
+    parts = name.split(":")
+    if len(parts) < 3 or not (parts[-2].isdigit() and parts[-1].isdigit()):
+        return -1, -1
+    return int(parts[-2]), int(parts[-1])
+
+
+def _cycle(letters):
+    """Shortest cycle that repeats to `letters`."""
+    for size in range(1, len(letters) + 1):
+        if letters.startswith(letters[size:]):
+            return letters[:size]
+    return letters
