@@ -1,0 +1,181 @@
+"""Bead finding: which wells hold a bead, and which key it shows (sigproc.md 3)."""
+
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from ionanalysis._core import traces as kernels
+from ionanalysis.blocks import Block
+from ionanalysis.errors import InputError, NoLiveBeadsError
+from ionanalysis.executors import map_blocks
+from ionanalysis.io.mask import WellFlag
+from ionanalysis.options.sigproc import BeadfindOptions
+from ionanalysis.sigproc.beadmap import BeadMap
+from ionanalysis.sigproc.frames import FrameClock, hinge_t0
+from ionanalysis.sigproc.keys import KeyFlows
+from ionanalysis.sigproc.parallel import region_threads
+from ionanalysis.sigproc.region_beads import RegionTraces, find_region_beads
+
+PINNED_LOW, PINNED_HIGH = 0, 16380
+"""Counts beyond which the converter is saturated: at or below, at or above (sigproc.md 2.2, bead finding)."""
+
+T0_SLOPES = (-10.0, 10.0, 5.0, 500.0)
+"""Slope limits of the onset of nucleotide flows, counts per base frame (sigproc.md 4.1)."""
+
+
+def find_beads(run, region=None, options=None, *, n_threads=None, progress=None):
+    """Find the beads of a run, or of a rectangle of it.
+
+    Each region is analysed alone: wells that follow the bulk fast are empty; the rest hold beads. Their
+    key is looked for in the first flows, beside the background that their own time constant predicts.
+
+    Parameters
+    ----------
+    run : Run
+    region : Block, optional
+        Rectangle of wells; all by default.
+    options : BeadfindOptions, optional
+    n_threads : int, optional
+        Regions analysed side by side; all cores by default. Results do not depend on it.
+    progress : callable, optional
+        Called with (done, total) images and regions.
+
+    Returns
+    -------
+    BeadMap
+
+    Raises
+    ------
+    InputError
+        If images are missing or differ in their frames.
+    NoLiveBeadsError
+        If (almost) no well shows a key.
+    """
+    options = options or BeadfindOptions()
+    block = region or Block(0, 0, run.n_rows, run.n_cols)
+    keys = run_keys(run)
+    n_flows = max(key.n_flows for key in keys)
+    run.expect_flows(n_flows)
+    rows, cols = block.slices
+    with region_threads(n_threads) as executor:
+        images = list(map_blocks(executor, partial(read_image, run, rows=rows, cols=cols), range(n_flows)))
+    clock = common_clock(run, images)
+    beadfind = run.beadfind(rows, cols) if options.use_beadfind_image else None
+    tiles = region_tiles(block, options.region_size)
+    work = partial(_one_region, images=images, clock=clock, beadfind=beadfind, keys=keys, options=options)
+    results = []
+    with region_threads(n_threads) as executor:
+        for result in map_blocks(executor, work, tiles):
+            results.append(result)
+            if progress:
+                progress(len(results), len(tiles))
+    beads = BeadMap.assembled(
+        block, tiles, [key.sequence for key in keys], [beads for beads, _ in results], [t0 for _, t0 in results]
+    )
+    _expect_live(run, beads, options)
+    return beads
+
+
+def region_tiles(block, size):
+    """Cut a block into regions of nearly equal size, about `size` wells wide: none is a sliver.
+
+    >>> region_tiles(Block(0, 0, 52, 100), 50)  # doctest: +NORMALIZE_WHITESPACE
+    [Block(row=0, col=0, n_rows=52, n_cols=50), Block(row=0, col=50, n_rows=52, n_cols=50)]
+    """
+    rows, cols = (
+        np.linspace(0, length, max(1, round(length / size)) + 1).astype(int).tolist()
+        for length in (block.n_rows, block.n_cols)
+    )
+    return [
+        Block(row, col, row_end - row, col_end - col)
+        for row, row_end in pairwise(rows)
+        for col, col_end in pairwise(cols)
+    ]
+
+
+def run_keys(run):
+    """Keys of a run, library first; a test-fragment key equal to it is left out.
+
+    Raises
+    ------
+    InputError
+        If a key is too short to be told from silence.
+    """
+    keys = [KeyFlows.of(run.flow_order, run.library_key)]
+    if run.tf_key and run.tf_key != run.library_key:
+        keys.append(KeyFlows.of(run.flow_order, run.tf_key))
+    for key in keys:
+        if not len(key.ones) or not len(key.zeros) or key.n_flows < 3:
+            raise InputError(
+                f"key {key.sequence} under flow order {run.flow_order.cycle} has no flow with and one without a base "
+                "before its last; bead finding needs both. Check the key and the flow order."
+            )
+    return tuple(keys)
+
+
+def read_image(run, flow, rows, cols):
+    """Image of a flow, decoded at once: not later by the first of many threads that need it."""
+    image = run.flow(flow, rows, cols)
+    image.frames  # noqa: B018
+    return image
+
+
+def common_clock(run, images):
+    """Clock of the first image; the others must have the same frames."""
+    for flow, image in enumerate(images):
+        if not np.array_equal(image.frame_counts, images[0].frame_counts):
+            raise InputError(
+                f"{run.path}: flow {flow} has other frames than flow 0 ({image.n_frames} and {images[0].n_frames}); "
+                "all flows of a run must have the same. Copy the run again."
+            )
+    return FrameClock.of(images[0])
+
+
+def cut_frames(image, tile):
+    """Frames of a tile, wells side by side: int16 of shape (n_frames, n_wells), contiguous."""
+    return np.ascontiguousarray(image.frames[(slice(None), *tile.slices)]).reshape(image.n_frames, -1)
+
+
+def find_pinned(frames, low=PINNED_LOW, high=PINNED_HIGH):
+    """Wells with a frame at or beyond the limits of the converter, bool of shape (n_wells,)."""
+    pinned = np.empty(frames.shape[1], np.uint8)
+    kernels.pinned_wells(frames, low + 1, high - 1, pinned)
+    return pinned.astype(bool)
+
+
+def _one_region(tile, images, clock, beadfind, keys, options):
+    flows = [cut_frames(image, tile) for image in images]
+    pinned = np.any([find_pinned(frames) for frames in flows], axis=0)
+    image = image_clock = None
+    if beadfind is not None:
+        frames = cut_frames(beadfind, tile)
+        image, image_clock = _rising(frames), FrameClock.of(beadfind)
+    traces = RegionTraces(
+        (tile.n_rows, tile.n_cols), clock, [_rising(frames) for frames in flows], pinned, image, image_clock
+    )
+    return find_region_beads(traces, keys, options), _onset(traces, images[0])
+
+
+def _rising(frames):
+    return (frames - frames[:1]).astype(np.float32)
+
+
+def _onset(traces, image):
+    """Onset of the first flow, seconds."""
+    if traces.pinned.all():
+        return np.nan
+    mean = traces.flows[0][:, ~traces.pinned].mean(axis=1, dtype=float)
+    base_ms = traces.clock.base_s * 1000
+    return hinge_t0(mean, image.end_times_ms, base_ms, width=4, slopes=T0_SLOPES) / 1000
+
+
+def _expect_live(run, beads, options):
+    n_wells = beads.mask.flags.size
+    n_live = beads.mask.count(WellFlag.LIVE)
+    least = max(min(10.0, 0.01 * n_wells), options.min_live_fraction * n_wells)
+    if n_live <= least:
+        raise NoLiveBeadsError(
+            f"{run.path}: {n_live} of {n_wells} wells show a key ({' or '.join(beads.keys)}); expected more than "
+            f"{least:.0f}. Check the keys, the flow order and that the chip was loaded."
+        )

@@ -1,0 +1,277 @@
+"""Which wells are empty, from how fast they follow the bulk; their mean trace and time constant."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ionanalysis.sigproc.family import DELAY_RANGE_S, BackgroundFamily
+from ionanalysis.sigproc.response import ResponseGrid
+from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fit_wells
+
+WINDOW_S = 4.0
+"""Frames later than this after the onset of the bulk are not used: on real chips they hold the wash."""
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """Wells of a region sorted into fast (empty) and slow (bead) ones.
+
+    Parameters
+    ----------
+    fit : WellFit
+        Response of each well; its delays are the surface.
+    tau_empty_s : float
+        Time constant of empty wells, seconds.
+    bead_probability : ndarray of shape (n_wells,), float64
+        Probability that a well holds a bead, by its time constant alone; NaN for wells left out.
+    separation : float
+        Distance of the two classes in standard deviations (see `two_classes`); 0 if there is one class.
+    noise : float
+        Typical root mean square of the fits' residuals, counts.
+    frame_weight : ndarray of shape (n_frames,), float64
+        See `frame_weights`.
+    """
+
+    fit: WellFit
+    tau_empty_s: float
+    bead_probability: np.ndarray
+    separation: float
+    noise: float
+    frame_weight: np.ndarray
+
+
+def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
+    """Sort wells by their response to flows in which nothing is incorporated.
+
+    Parameters
+    ----------
+    flows : list of ndarray of shape (n_frames, n_wells)
+        Traces of the bead-find image, or of flows that are 0-mers of every key.
+    clock : FrameClock
+    usable : ndarray of shape (n_wells,), bool
+        Wells to learn from; the others are fitted too.
+    shape : tuple of int
+        Rows and columns of the region.
+
+    Returns
+    -------
+    Sorting
+    """
+    counts = _frames_that_tell(flows, clock, usable)
+    weights = counts
+    traces = stacked(flows, weights)
+    fast = _fastest(flows, clock, usable, weights)
+    delay = np.zeros(traces.shape[0])
+    tau_empty = 0.0
+    for round_number in range(n_rounds):
+        blur = blur_matrix(delay[fast], clock)
+        means = [sharpened(flow[:, fast].mean(axis=1, dtype=np.float64), blur) for flow in flows]
+        candidates = np.flatnonzero(usable & ~fast)
+        if len(candidates) == 0:
+            candidates = np.flatnonzero(usable)
+        sample = candidates[:: max(1, len(candidates) // 150)]
+        family = BackgroundFamily.of(means, clock, weights)
+        seen = family.project(traces)
+        tau_empty = find_tau_empty(family, seen.at(sample), tau_empty or None)
+        grid, table = family.table(tau_empty)
+        fit = fit_wells(grid, table, seen)
+        delay = _smooth_delays(fit.delay_s, fast, usable, shape, has_classes=round_number > 0)
+        fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay))
+        table = family.unfolded(table)
+        weights = frame_weights(grid, table, traces, fit, usable, weights, counts)
+        traces = stacked(flows, weights)
+        probability, separation = two_classes(fit.log_tau, usable)
+        found = usable & (probability < 0.5)
+        if separation == 0 or found.sum() < 10:
+            # One class only: the fastest wells have to do as references.
+            found = usable & (fit.log_tau <= np.quantile(fit.log_tau[usable], 0.1))
+        fast = found
+    noise = float(np.median(fit.residual[usable]))
+    return Sorting(fit, tau_empty, np.where(usable, probability, np.nan), separation, noise, weights)
+
+
+def _smooth_delays(delay_s, fast, usable, shape, *, has_classes):
+    """Delays of all wells from noisy single ones: a surface, 0 in the mean of empties, and one step for beads."""
+    rows, cols = np.indices(shape).reshape(2, -1)
+    surface = fit_surface(rows, cols, delay_s, shape, keep=usable).ravel()
+    slow = usable & ~fast
+    step = 0.0
+    if has_classes and slow.any() and fast.any():
+        above = delay_s - surface
+        step = float(np.median(above[slow]) - np.median(above[fast]))
+        surface = fit_surface(rows, cols, delay_s - step * slow, shape, keep=usable).ravel()
+    middle = surface[fast].mean() if fast.any() else 0.0
+    return surface - middle + step * slow
+
+
+def _held_delay(fit, surface):
+    return Prior(fit.with_delay(surface), gain_sd=1e3, log_tau_sd=1e3, delay_sd_s=1e-6)
+
+
+def stacked(flows, weights):
+    """Traces of several flows side by side, `centred`: float32 of shape (n_wells, n_flows * n_frames)."""
+    return np.concatenate([centred(flow.T.astype(np.float32), weights) for flow in flows], axis=1).astype(np.float32)
+
+
+def stacked_table(grid, clock, means, tau_empty_s, weights):
+    """Backgrounds of several flows side by side, `centred`, at each node of a grid."""
+    flows = [centred(grid.buffered(clock, mean, tau_empty_s), weights) for mean in means]
+    return np.concatenate(flows, axis=2).astype(np.float32)
+
+
+def wide_grid(tau_empty_s, *, delay_range_s=DELAY_RANGE_S):
+    """Grid for wells of any kind: a little faster than empties, up to five times as slow."""
+    middle = np.log(tau_empty_s)
+    return ResponseGrid.covering(
+        (middle - 0.3, middle + 1.6), (-delay_range_s, delay_range_s), log_tau_step=0.1, delay_step_s=0.03
+    )
+
+
+def mean_empty(flow, chosen, delay_s, clock):
+    """Mean trace of empty wells, sharpened for their different delays.
+
+    Parameters
+    ----------
+    flow : ndarray of shape (n_frames, n_wells)
+    chosen : ndarray of bool
+        Wells that are averaged.
+    delay_s : ndarray of shape (n_wells,)
+        Delay of each well.
+
+    Returns
+    -------
+    ndarray of shape (n_frames,), float64
+        Trace of an empty well of delay 0.
+    """
+    return sharpened(flow[:, chosen].mean(axis=1, dtype=np.float64), blur_matrix(delay_s[chosen], clock))
+
+
+def blur_matrix(delay_s, clock):
+    """What averaging over wells of these delays does to a trace: float64 of shape (n_frames, n_frames)."""
+    counts, edges = np.histogram(delay_s, bins=16)
+    middles = (edges[1:] + edges[:-1]) / 2
+    return clock.averaged(clock.fine_mixture(middles, counts / counts.sum()))
+
+
+def sharpened(mean, blur):
+    """Undo the blur of a mean trace (n_frames,); in few rounds, that noise is not amplified."""
+    sharp = mean.copy()
+    for _ in range(4):
+        sharp += mean - blur @ sharp
+    return sharp
+
+
+def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
+    """Time constant of the empties with which sampled wells fit best (median residual), in seconds.
+
+    Parameters
+    ----------
+    family : BackgroundFamily
+    traces : Projected
+        The sampled wells.
+    near : float
+        What an earlier round found, seconds: only times within 30 % of it are looked at. 0: all are.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def misfit(log_tau_empty):
+        grid, table = family.table(float(np.exp(log_tau_empty)))
+        return float(np.median(fit_wells(grid, table, traces, n_rounds=3).residual))
+
+    if not near:
+        coarse = np.linspace(np.log(least_s), np.log(most_s), 9)
+        best = int(np.argmin([misfit(value) for value in coarse]))
+        bounds = coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]
+    else:
+        bounds = np.clip(np.log(near) + np.array([-0.3, 0.3]), np.log(least_s), np.log(most_s))
+    return float(np.exp(minimize_scalar(misfit, bounds=bounds, method="bounded", options={"xatol": 0.01}).x))
+
+
+def frame_weights(grid, table, traces, fit, usable, weights, counts):
+    """Weights of frames: base frames averaged, less where the model fails (late frames of real chips).
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_frames,)
+        Weights that `traces` and `table` carry.
+    counts : ndarray of shape (n_frames,)
+        Base frames in each frame, 0 for frames that are left out.
+    """
+    left = traces - fit.gain[:, None] * grid.place(fit.log_tau, fit.delay_s).read(table).T
+    left = left[usable].reshape(usable.sum(), -1, len(weights))
+    power = np.median(np.mean(left**2, axis=1), axis=0) / np.maximum(weights, 1e-6) * counts
+    return counts / np.maximum(1.0, power / (1.3 * np.quantile(power[counts > 0], 0.25) + 1e-9))
+
+
+def _frames_that_tell(flows, clock, usable):
+    """Base frames in each frame, 0 from `WINDOW_S` after the onset of the bulk: signals have died down."""
+    mean = np.mean([flow[:, usable].mean(axis=1, dtype=float) for flow in flows], axis=0)
+    onset = clock.mid_s[np.argmax(np.abs(mean - mean[0]) > 0.05 * np.ptp(mean))]
+    return np.where(clock.mid_s < onset + WINDOW_S, clock.counts, 0.0)
+
+
+def _fastest(flows, clock, usable, weights):
+    """A first guess of the empties: a tenth of the wells, fastest to follow the mean, without extremes."""
+    speed = np.zeros(flows[0].shape[1])
+    for flow in flows:
+        mean = flow[:, usable].mean(axis=1, dtype=np.float64)
+        slow = clock.released(mean, 0.4)[:, 0]
+        late = clock.delayed(mean, 0.02) - clock.delayed(mean, -0.02)
+        design = np.stack([centred(column, weights) for column in (mean, slow, late)], axis=1)
+        size, fast, _ = np.linalg.lstsq(design, centred(flow.T.astype(float), weights).T, rcond=None)[0]
+        speed += fast / np.where(np.abs(size) > 1e-6, size, 1e-6) / len(flows)
+    order = np.argsort(np.where(usable, -speed, np.inf), kind="stable")
+    n_usable = int(usable.sum())
+    chosen = np.zeros(len(speed), bool)
+    chosen[order[int(0.01 * n_usable) : max(int(0.11 * n_usable), 1)]] = True
+    return chosen & usable
+
+
+def two_classes(values, usable, *, n_rounds=50):
+    """Mixture of two normal classes on a line.
+
+    Returns
+    -------
+    probability : ndarray of shape (n_wells,), float64
+        Of the upper class.
+    separation : float
+        Distance of the class means in root mean square deviations (Ashman et al. 1994, D); 0 if it is
+        below 2.2, where one skewed class looks the same.
+    """
+    seen = values[usable]
+    if len(seen) < 20 or np.ptp(seen) == 0:
+        return np.full(len(values), 0.5), 0.0
+    split = _widest_split(seen)
+    low, high = seen[seen <= split], seen[seen > split]
+    mean = np.array([low.mean(), high.mean()])
+    floor = 1e-3 + 0.02 * (mean[1] - mean[0])
+    sd = np.maximum([low.std(), high.std()], floor)
+    share = np.array([len(low), len(high)]) / len(seen)
+    for _ in range(n_rounds):
+        weight = _responsibility(seen, mean, sd, share)
+        weight = np.stack([1 - weight, weight])
+        total = weight.sum(axis=1) + 1e-9
+        share = total / total.sum()
+        mean = weight @ seen / total
+        sd = np.maximum(np.sqrt((weight * (seen - mean[:, None]) ** 2).sum(axis=1) / total), floor)
+    separation = (mean[1] - mean[0]) / np.sqrt((sd**2).mean())
+    if separation < 2.2:
+        return np.full(len(values), 0.5), 0.0
+    # Beyond a mean there is no doubt, whatever the wider class's tails say.
+    probability = _responsibility(np.clip(values, mean[0], mean[1]), mean, sd, share)
+    return probability, float(separation)
+
+
+def _widest_split(values):
+    """Threshold with the largest variance between two classes (Otsu 1979)."""
+    ordered = np.sort(values)
+    n = np.arange(1, len(ordered))
+    below = np.cumsum(ordered)[:-1]
+    between = (below - n * ordered.mean()) ** 2 / (n * (len(ordered) - n))
+    best = int(between.argmax())
+    return (ordered[best] + ordered[best + 1]) / 2
+
+
+def _responsibility(values, mean, sd, share):
+    log = -0.5 * ((values - mean[:, None]) / sd[:, None]) ** 2 + np.log(share / sd)[:, None]
+    return 1 / (1 + np.exp(np.clip(log[0] - log[1], -500, 500)))

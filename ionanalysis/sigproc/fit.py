@@ -1,0 +1,252 @@
+"""From images to signals: learn each region from the first flows, then measure flow after flow."""
+
+from functools import partial
+
+import numpy as np
+
+from ionanalysis.blocks import Block
+from ionanalysis.errors import InputError
+from ionanalysis.executors import map_blocks
+from ionanalysis.io.mask import Mask, WellFlag
+from ionanalysis.options.sigproc import SignalOptions
+from ionanalysis.sigproc.beadfind import cut_frames, find_beads, find_pinned, read_image, run_keys
+from ionanalysis.sigproc.empties import blur_matrix, sharpened
+from ionanalysis.sigproc.frames import FrameClock
+from ionanalysis.sigproc.keys import key_gain
+from ionanalysis.sigproc.parallel import region_threads
+from ionanalysis.sigproc.region_model import RegionSample, learn_region
+from ionanalysis.sigproc.signals import Signals
+
+SAMPLE_BYTES = 400_000_000
+"""Most memory for the traces that regions are learned from."""
+
+
+def fit_signals(run, region=None, *, mask=None, options=None, progress=None, n_threads=None):
+    """Signals of all flows of a run, or of a rectangle of it.
+
+    Parameters
+    ----------
+    run : Run
+    region : Block, optional
+        Rectangle of wells; all by default.
+    mask : BeadMap or Mask, optional
+        Beads found before (`find_beads` on the same region), or a mask whose flags replace those that bead
+        finding sets.
+    options : SignalOptions, optional
+    progress : callable, optional
+        Called with (done, total) flows.
+    n_threads : int, optional
+        Regions measured side by side; all cores by default. Results do not depend on it.
+
+    Returns
+    -------
+    Signals
+
+    Raises
+    ------
+    InputError
+        If images are missing.
+    NoLiveBeadsError
+        If (almost) no well shows a key.
+    """
+    beads = mask if mask is not None and not isinstance(mask, Mask) else find_beads(run, region, n_threads=n_threads)
+    if isinstance(mask, Mask):
+        beads = beads.with_mask(mask)
+    expected = region or Block(0, 0, run.n_rows, run.n_cols)
+    if beads.block != expected:
+        raise InputError(f"beads were found in {beads.block}; signals are asked for in {expected}. Use the same.")
+    amplitude = np.zeros((beads.block.n_rows, beads.block.n_cols, run.n_flows), np.float32)
+    with SignalFitter(run, beads, options or SignalOptions(), n_threads) as fitter:
+        fitter.learn()
+        for flow, values in fitter.flows():
+            amplitude[:, :, flow] = values
+            if progress:
+                progress(flow + 1, run.n_flows)
+        return fitter.signals(amplitude)
+
+
+class SignalFitter:
+    """Measures the flows of a run, one image after the other, regions side by side.
+
+    Parameters
+    ----------
+    run : Run
+    beads : BeadMap
+    options : SignalOptions
+    n_threads : int, optional
+    """
+
+    def __init__(self, run, beads, options, n_threads=None):
+        self.run, self.beads, self.options = run, beads, options
+        run.expect_flows()
+        self.keys = run_keys(run)
+        self.shape = (beads.block.n_rows, beads.block.n_cols)
+        self.regions = [beads.region(index) for index in range(len(beads.tiles))]
+        self.references = [_references(region) for region in self.regions]
+        self.models: list = [None] * len(self.regions)
+        self.size = np.ones(self.shape, np.float32)
+        self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
+        self._executor_context = region_threads(n_threads)
+        self.clock = FrameClock.of(run.flow(0, slice(0, 1), slice(0, 1)))
+        self._blurs: dict = {}
+        self.dud_spread: list = [None] * run.n_flows
+        """Root mean square signal of duds in each flow, 1-mers; None without duds."""
+
+    def __enter__(self):
+        self._executor = self._executor_context.__enter__()
+        return self
+
+    def __exit__(self, *reason):
+        return self._executor_context.__exit__(*reason)
+
+    def learn(self):
+        """Learn every region from the first flows, and the size of every live well from the key."""
+        n_flows = min(self.options.learning_flows, self.run.n_flows)
+        samples = [self._sample_wells(region, n_flows) for region in self.regions]
+        frames: list = [[] for _ in self.regions]
+        empties: list = [[] for _ in self.regions]
+        for _, image in self._images(range(n_flows)):
+            cut = partial(self._cut_sample, image=image, samples=samples)
+            for index, (part, empty) in enumerate(self._each(cut)):
+                frames[index].append(part)
+                empties[index].append(empty)
+        work = partial(self._learn_one, samples=samples, frames=frames, empties=empties)
+        self.models = list(self._each(work))
+        self._learn_sizes()
+
+    def flows(self):
+        """Yield each flow and its signals, float32 of shape (rows, cols): 1 is one base, 0 where no well is live."""
+        for flow, image in self._images(range(self.run.n_flows)):
+            raw = self._measure(flow, image)
+            duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
+            self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
+            yield flow, self._scaled(flow, raw)
+
+    def copies(self):
+        """Size of each live well's signal relative to a typical one, -1 elsewhere: float32 (rows, cols)."""
+        return np.where(self.beads.mask.matches(WellFlag.LIVE), self.size, -1).astype(np.float32)
+
+    def signals(self, amplitude):
+        """Wrap measured amplitudes with what was learned."""
+        return Signals(
+            self.beads,
+            self.run.flow_order,
+            amplitude,
+            self.copies(),
+            self.mask(),
+            self.run.chip,
+            self.first_pinned,
+        )
+
+    def newly_pinned(self):
+        """Wells that pinned first in each flow, a list of n_flows counts."""
+        return np.bincount(self.first_pinned.ravel(), minlength=self.run.n_flows + 1)[: self.run.n_flows].tolist()
+
+    def mask(self):
+        """The bead mask, with wells that pinned in any flow marked."""
+        pinned = self.first_pinned < self.run.n_flows
+        return self.beads.mask.with_flags(WellFlag.PINNED, pinned)
+
+    def _images(self, flows):
+        rows, cols = self.beads.block.slices
+        read = partial(read_image, self.run, rows=rows, cols=cols)
+        # One image is read ahead while the one before is measured.
+        for flow, image in zip(flows, map_blocks(self._executor, read, flows, in_flight=2), strict=True):
+            if tuple(image.frame_counts) != self.clock.counts:
+                raise InputError(
+                    f"{self.run.flow_path(flow)}: has {image.n_frames} frames, flow 0 has {self.clock.n_frames} or "
+                    "other times; all flows of a run must have the same. Copy the file again."
+                )
+            yield flow, image
+
+    def _each(self, work):
+        return map_blocks(self._executor, work, range(len(self.regions)))
+
+    def _sample_wells(self, region, n_flows):
+        """Wells of a region that it is learned from: live ones evenly over the region, and duds."""
+        n_frames = len(region.frame_weight)
+        affordable = SAMPLE_BYTES // (2 * n_frames * n_flows * max(len(self.regions), 1))
+        most = int(np.clip(affordable, 60, self.options.learning_wells))
+        live = _evenly(np.flatnonzero(region.flags & WellFlag.LIVE), most)
+        duds = _evenly(np.flatnonzero(region.flags & WellFlag.DUD), max(most // 4, 15))
+        return np.sort(np.concatenate([live, duds]))
+
+    def _cut_sample(self, index, image, samples):
+        frames = cut_frames(image, self.beads.tiles[index])
+        return np.ascontiguousarray(frames[:, samples[index]]), self._empty(index, frames)
+
+    def _empty(self, index, frames):
+        """Mean empty trace of a region in a flow, counts above its first frame; None without any empty well."""
+        wells = self.references[index]
+        wells = wells[~find_pinned(np.ascontiguousarray(frames[:, wells]))]
+        if not len(wells):
+            return None
+        rising = (frames[:, wells] - frames[:1, wells]).astype(np.float32)
+        return sharpened(rising.mean(axis=1, dtype=np.float64), self._blur(index, wells))
+
+    def _blur(self, index, wells):
+        """Blur of the mean of reference wells; made anew only when other wells are pinned."""
+        known, blur = self._blurs.get(index, (None, None))
+        if not np.array_equal(known, wells):
+            blur = blur_matrix(self.regions[index].fit.delay_s[wells], self.clock)
+            self._blurs[index] = wells, blur
+        return blur
+
+    def _learn_one(self, index, samples, frames, empties):
+        region = self.regions[index]
+        live = region.flags[samples[index]] & WellFlag.LIVE
+        if np.count_nonzero(live) < 10 or any(empty is None for empty in empties[index]):
+            return None
+        bases = self.run.flow_order.bases[: len(frames[index])]
+        return learn_region(
+            RegionSample(self.clock, samples[index], frames[index], empties[index], bases, self.keys), region
+        )
+
+    def _learn_sizes(self):
+        n_flows = max(key.n_flows for key in self.keys)
+        raw = np.array([self._measure(flow, image) for flow, image in self._images(range(n_flows))])
+        for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
+            wells = self.beads.mask.matches(flag)
+            self.size[wells] = np.maximum(key_gain(raw[:, wells], key), 0.05)
+
+    def _measure(self, flow, image):
+        raw = np.zeros(self.shape, np.float32)
+        work = partial(self._measure_one, flow=flow, image=image)
+        for index, values in enumerate(self._each(work)):
+            raw[self.beads.tiles[index].slices] = values
+        return raw
+
+    def _measure_one(self, index, flow, image):
+        tile, region, model = self.beads.tiles[index], self.regions[index], self.models[index]
+        frames = cut_frames(image, tile)
+        pinned = find_pinned(frames)
+        first = self.first_pinned[tile.slices]
+        first[pinned.reshape(first.shape)] = np.minimum(first[pinned.reshape(first.shape)], flow)
+        values = np.zeros(len(region.flags), np.float32)
+        empty = self._empty(index, frames)
+        if model is not None and empty is not None:
+            plan = model.plans[self.run.flow_order.bases[flow]]
+            wells = np.flatnonzero((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0)
+            part = np.ascontiguousarray(frames[:, wells])
+            values[wells] = np.nan_to_num(plan.amplitudes(part, empty, region.fit.at(wells), model.mean_log_tau))
+        values[(first <= flow).ravel()] = 0
+        return values.reshape(first.shape)
+
+    def _scaled(self, flow, raw):
+        signal = np.where(self.beads.mask.matches(WellFlag.LIVE), raw / self.size, np.float32(0))
+        nuc = self.run.flow_order.bases[flow]
+        for tile, model in zip(self.beads.tiles, self.models, strict=True):
+            if model is not None:
+                signal[tile.slices] = model.scale.length(signal[tile.slices], nuc)
+        return signal
+
+
+def _evenly(wells, most):
+    """At most `most` of `wells`, evenly spread over their order."""
+    if len(wells) <= most:
+        return wells
+    return wells[(np.arange(most) * len(wells)) // most]
+
+
+def _references(region):
+    return np.flatnonzero(region.flags & WellFlag.REFERENCE)

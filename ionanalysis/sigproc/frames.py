@@ -1,0 +1,189 @@
+"""Time base of stored frames, and the linear operators that act on traces sampled in it.
+
+A stored frame averages several base frames (sigproc.md 1.7). Shifts and filters act on the continuous
+voltage, so each operator here is: stored frames to a fine grid, act, average again. All are plain
+matrices of shape (n_frames, n_frames), made once per run.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+FINE_STEPS = 4
+"""Fine steps per base frame."""
+
+
+@dataclass(frozen=True)
+class FrameClock:
+    """When the stored frames of a flow were taken.
+
+    Parameters
+    ----------
+    counts : tuple of int
+        Base frames averaged in each stored frame.
+    base_s : float
+        Duration of a base frame in seconds.
+    """
+
+    counts: tuple[int, ...]
+    base_s: float
+
+    @classmethod
+    def of(cls, image):
+        """Clock of an image, from its frame counts and the end of its last frame."""
+        counts = tuple(int(count) for count in image.frame_counts)
+        return cls(counts, float(image.end_times_ms[-1]) / 1000.0 / sum(counts))
+
+    @property
+    def n_frames(self):
+        return len(self.counts)
+
+    @cached_property
+    def edges_s(self):
+        """Start of each frame and end of the last, in seconds, float64 of shape (n_frames + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.counts)]) * self.base_s
+
+    @cached_property
+    def mid_s(self):
+        """Middle of each stored frame in seconds, float64 of shape (n_frames,)."""
+        return (self.edges_s[1:] + self.edges_s[:-1]) / 2
+
+    @property
+    def step_s(self):
+        """Spacing of the fine grid in seconds."""
+        return self.base_s / FINE_STEPS
+
+    def fine(self, trace, delays_s=(0.0,)):
+        """A trace on the fine grid, once for each delay; its first value holds before it.
+
+        The running integral is interpolated by a natural cubic spline and differentiated, so that
+        averages over frames give the stored values back.
+
+        Parameters
+        ----------
+        trace : array_like of shape (n_frames,) or (n_frames, n_traces)
+        delays_s : sequence of float, seconds
+
+        Returns
+        -------
+        ndarray of shape (n_fine, n_delays) or (n_fine, n_delays, n_traces), float64
+        """
+        from scipy.interpolate import CubicSpline
+
+        trace = np.asarray(trace, float)
+        widths = np.diff(self.edges_s).reshape(-1, *[1] * (trace.ndim - 1))
+        integral = np.concatenate([np.zeros((1, *trace.shape[1:])), np.cumsum(trace * widths, axis=0)])
+        spline = CubicSpline(self.edges_s, integral, bc_type="natural")
+        # Averages over fine steps, not values at their middles: frame averages then come back exactly.
+        edges = np.arange(sum(self.counts) * FINE_STEPS + 1) * self.step_s
+        times = edges[:, None] - np.asarray(delays_s)
+        inside = np.clip(times, 0, self.edges_s[-1])
+        beyond = (times - inside).reshape(*times.shape, *[1] * (trace.ndim - 1))
+        ends = np.where(beyond < 0, trace[0], trace[-1])
+        return np.diff(spline(inside) + beyond * ends, axis=0) / self.step_s
+
+    def fine_mixture(self, delays_s, shares):
+        """Matrix from a trace to the mean of its delayed copies on the fine grid: (n_fine, n_frames), float64."""
+        return np.einsum("fdt,d->ft", self.fine(np.eye(self.n_frames), delays_s), shares)
+
+    def averaged(self, fine):
+        """Frame averages of traces on the fine grid (axis 0)."""
+        starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]]) * FINE_STEPS
+        sums = np.add.reduceat(fine, starts, axis=0)
+        return sums / (np.array(self.counts) * FINE_STEPS).reshape(-1, *[1] * (fine.ndim - 1))
+
+    def delayed(self, trace, delay_s):
+        """The same trace `delay_s` later."""
+        return self.averaged(self.fine(trace, [delay_s])[:, 0])
+
+    def buffered(self, trace, tau_s, tau_empty_s, delays_s=(0.0,)):
+        """Trace of a well of time constant `tau_s` from that of an empty well, once for each delay.
+
+        Both obey ``tau_empty E' + E = tau V' + V`` (first-order buffering), which solves to
+        ``V = r E + (1 - r) lowpass(E)`` with ``r = tau_empty / tau``.
+
+        Returns
+        -------
+        ndarray of shape (n_frames, n_delays) or (n_frames, n_delays, n_traces), float64
+        """
+        return self.buffered_fine(self.fine(trace, delays_s), tau_s, tau_empty_s)
+
+    def buffered_fine(self, fine, tau_s, tau_empty_s):
+        """`buffered()` for traces on the fine grid already."""
+        ratio = tau_empty_s / tau_s
+        return self.averaged(ratio * fine + (1 - ratio) * lowpass(fine, tau_s, self.step_s))
+
+    def released(self, hydrogen, tau_s, delays_s=(0.0,)):
+        """Trace of hydrogen released so far, in a well of time constant `tau_s`, once for each delay.
+
+        The well loses what it buffers: ``V = h - lowpass(h)`` (sigproc.md 5.5, red response).
+        """
+        return self.released_fine(self.fine(hydrogen, delays_s), tau_s)
+
+    def released_fine(self, fine, tau_s):
+        """`released()` for hydrogen on the fine grid already."""
+        return self.averaged(fine - lowpass(fine, tau_s, self.step_s))
+
+
+def lowpass(signal, tau_s, step_s):
+    """First-order low-pass along axis 0, exact for straight segments between samples.
+
+    >>> lowpass(np.array([0.0, 0.0, 1.0, 1.0]), 1.0, 0.5).round(4)
+    array([0.    , 0.    , 0.2131, 0.5227])
+    """
+    from scipy.signal import lfilter
+
+    decay = np.exp(-step_s / tau_s)
+    ramp = tau_s / step_s * (1 - decay)
+    # The state that a constant equal to the first sample leaves behind.
+    out, _ = lfilter([1 - ramp, ramp - decay], [1.0, -decay], signal, axis=0, zi=ramp * signal[:1])
+    return out
+
+
+def hinge_t0(trace, times_ms, base_ms, *, width, slopes, latest_ms=3000.0):
+    """Onset of a change in a trace: where two straight lines meet (sigproc.md 4.1).
+
+    Parameters
+    ----------
+    trace : array_like of shape (n_frames,)
+        Mean trace in counts.
+    times_ms : array_like of shape (n_frames,)
+        Time of each point in milliseconds.
+    base_ms : float
+        Base frame interval in milliseconds, the unit of the slope limits.
+    width : int
+        Points of each line; the break point itself is left out.
+    slopes : tuple of float
+        Least and most slope before the break, least and most after it, in counts per base frame.
+    latest_ms : float
+        Latest break allowed.
+
+    Returns
+    -------
+    float
+        Time of the onset in milliseconds, NaN if no break point satisfies the limits.
+    """
+    trace = np.asarray(trace, float)
+    times = np.asarray(times_ms, float)
+    limits = np.asarray(slopes) / base_ms
+    best, onset = 0.0, np.nan
+    for point in range(width, len(trace) - width):
+        if times[point] >= latest_ms:
+            break
+        before, after = slice(point - width, point), slice(point + 1, point + 1 + width)
+        line1, ssq1 = _line(times[before], trace[before])
+        line2, ssq2 = _line(times[after], trace[after])
+        if not (limits[0] <= line1[0] <= limits[1] and limits[2] <= line2[0] <= limits[3]) or line1[0] == line2[0]:
+            continue
+        both = np.r_[before, after]
+        gained = _line(times[both], trace[both])[1] - ssq1 - ssq2
+        if gained > best:
+            best, onset = gained, (line1[1] - line2[1]) / (line2[0] - line1[0])
+    return float(onset)
+
+
+def _line(x, y):
+    slope, intercept = np.polyfit(x - x.mean(), y, 1)
+    line = slope, intercept - slope * x.mean()
+    return line, float(((line[0] * x + line[1] - y) ** 2).sum())

@@ -1,0 +1,140 @@
+"""Traces of wells as a function of time constant and delay: tabulated once, interpolated per well.
+
+Everything that a well does to a flow depends on two numbers, its buffering time constant and its delay.
+Models are computed on a grid of both and read off between the nodes by cubic interpolation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ionanalysis._core import traces as kernels
+from ionanalysis.sigproc.frames import lowpass
+
+
+@dataclass(frozen=True)
+class ResponseGrid:
+    """Nodes of the table.
+
+    Parameters
+    ----------
+    log_taus : ndarray of shape (n_taus,), float64
+        Evenly spaced logarithms of time constants in seconds; at least four.
+    delays_s : ndarray of shape (n_delays,), float64
+        Evenly spaced delays in seconds; at least four.
+    """
+
+    log_taus: np.ndarray
+    delays_s: np.ndarray
+
+    @classmethod
+    def covering(cls, log_tau_range, delay_range, *, log_tau_step=0.08, delay_step_s=0.02):
+        """Grid over both ranges with a margin of one node on each side."""
+        return cls(_nodes(log_tau_range, log_tau_step), _nodes(delay_range, delay_step_s))
+
+    @property
+    def shape(self):
+        return len(self.log_taus), len(self.delays_s)
+
+    def buffered(self, clock, empty, tau_empty_s):
+        """Background of a well at each node, from the empty trace: float64 (n_taus, n_delays, n_frames).
+
+        With the unit matrix in place of the trace: the operators that do so, with one axis more.
+        """
+        fine = clock.fine(empty, self.delays_s)
+        return self._tabulate(lambda tau: clock.buffered_fine(fine, tau, tau_empty_s))
+
+    def low_passed(self, clock, trace):
+        """A trace at each delay, (n_delays, n_frames), and low-passed at each node, (n_taus, n_delays, n_frames)."""
+        fine = clock.fine(trace, self.delays_s)
+        plain = np.moveaxis(clock.averaged(fine), 1, 0)
+        return plain, self._tabulate(lambda tau: clock.averaged(lowpass(fine, tau, clock.step_s)))
+
+    def released(self, clock, hydrogen):
+        """Trace at each node of hydrogen released so far, shaped as `buffered`."""
+        fine = clock.fine(hydrogen, self.delays_s)
+        return self._tabulate(lambda tau: clock.released_fine(fine, tau))
+
+    def _tabulate(self, traces):
+        return np.array([np.moveaxis(traces(np.exp(log_tau)), 1, 0) for log_tau in self.log_taus])
+
+    def place(self, log_tau, delay_s):
+        """Where wells lie in the grid; wells outside are moved to its border."""
+        tau_node, tau_step = _cell(self.log_taus, log_tau)
+        delay_node, delay_step = _cell(self.delays_s, delay_s)
+        return Places(self, tau_node, tau_step, delay_node, delay_step)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Positions of wells in a grid: first of four nodes, and fraction between the second and third."""
+
+    grid: ResponseGrid
+    tau_node: np.ndarray
+    tau_step: np.ndarray
+    delay_node: np.ndarray
+    delay_step: np.ndarray
+
+    def read(self, table):
+        """Values of every well, float32 of shape (n_values, n_wells), from (n_taus, n_delays, n_values)."""
+        return self._read(table, _cubic(self.tau_step), _cubic(self.delay_step))
+
+    def tau_slope(self, table):
+        """Derivative with respect to the logarithm of the time constant."""
+        step = self.grid.log_taus[1] - self.grid.log_taus[0]
+        return self._read(table, _cubic_slope(self.tau_step) / step, _cubic(self.delay_step))
+
+    def delay_slope(self, table):
+        """Derivative with respect to the delay, per second."""
+        step = self.grid.delays_s[1] - self.grid.delays_s[0]
+        return self._read(table, _cubic(self.tau_step), _cubic_slope(self.delay_step) / step)
+
+    def _read(self, table, tau_weights, delay_weights):
+        out = np.empty((table.shape[2], len(self.tau_node)), np.float32)
+        kernels.interpolate_table(
+            np.ascontiguousarray(table, np.float32),
+            self.tau_node,
+            self.delay_node,
+            np.ascontiguousarray(tau_weights, np.float32),
+            np.ascontiguousarray(delay_weights, np.float32),
+            out,
+        )
+        return out
+
+
+def _nodes(bounds, step):
+    least, most = bounds
+    middle = (least + most) / 2
+    n_side = max(2, int(np.ceil((most - least) / 2 / step)) + 1)
+    return middle + step * np.arange(-n_side, n_side + 1)
+
+
+def _cell(nodes, values):
+    position = (np.clip(values, nodes[1], nodes[-2]) - nodes[0]) / (nodes[1] - nodes[0])
+    second = np.clip(position.astype(np.int32), 1, len(nodes) - 3)
+    return second - 1, (position - second)
+
+
+def _cubic(step):
+    """Weights of four evenly spaced nodes for a point `step` after the second: Lagrange, exact for cubics."""
+    s = np.asarray(step)
+    return np.array(
+        [
+            -s * (s - 1) * (s - 2) / 6,
+            (s + 1) * (s - 1) * (s - 2) / 2,
+            -(s + 1) * s * (s - 2) / 2,
+            (s + 1) * s * (s - 1) / 6,
+        ]
+    )
+
+
+def _cubic_slope(step):
+    s = np.asarray(step)
+    return np.array(
+        [
+            -(3 * s**2 - 6 * s + 2) / 6,
+            (3 * s**2 - 4 * s - 1) / 2,
+            -(3 * s**2 - 2 * s - 2) / 2,
+            (3 * s**2 - 1) / 6,
+        ]
+    )

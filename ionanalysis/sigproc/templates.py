@@ -1,0 +1,63 @@
+"""What one base looks like: hydrogen set free over time, learned per nucleotide from many wells."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ionanalysis.sigproc.wellfit import centred
+
+LOG_TAU_STEP = 0.12
+DELAY_STEP_S = 0.02
+
+
+@lru_cache(maxsize=4096)
+def release_operator(clock, tau_node, delay_node):
+    """Matrix from released hydrogen to the trace of a well, at a node of a fixed grid."""
+    eye = np.eye(clock.n_frames)
+    operator = clock.released(eye, float(np.exp(tau_node * LOG_TAU_STEP)), [delay_node * DELAY_STEP_S])
+    return operator[:, 0, :].astype(np.float32)
+
+
+class HydrogenFit:
+    """Gathers traces of 1-mers and solves for the hydrogen curve behind them.
+
+    Wells differ in time constant and delay; each trace is compared with the curve as this well would
+    show it, so that the curve comes out sharper than any average of traces.
+    """
+
+    def __init__(self, clock, weight):
+        self.clock, self.weight = clock, weight
+        self.sums = {}
+
+    def add(self, residual, amplitude, log_tau, delay_s):
+        """Add traces: residual (n_wells, n_frames) in counts, amplitude, log_tau and delay_s (n_wells,)."""
+        nodes = np.stack([np.rint(log_tau / LOG_TAU_STEP), np.rint(delay_s / DELAY_STEP_S)], axis=1).astype(int)
+        for node in np.unique(nodes, axis=0):
+            chosen = (nodes == node).all(axis=1)
+            product, power = self.sums.get(tuple(node), (0.0, 0.0))
+            product = product + amplitude[chosen] @ residual[chosen]
+            self.sums[tuple(int(part) for part in node)] = product, power + (amplitude[chosen] ** 2).sum()
+
+    @property
+    def mass(self):
+        """Sum of squared amplitudes gathered."""
+        return sum(power for _, power in self.sums.values())
+
+    def solve(self, noise, onset_s, height):
+        """Hydrogen curve of amplitude 1, float64 of shape (n_frames,), 0 before `onset_s`.
+
+        Smooth in the sense of a Gaussian prior on second differences: a fortieth of `height`, counts.
+        """
+        n_frames = self.clock.n_frames
+        normal, right = np.zeros((n_frames, n_frames)), np.zeros(n_frames)
+        root = np.sqrt(self.weight)
+        for (tau_node, delay_node), (product, power) in sorted(self.sums.items()):
+            operator = centred(release_operator(self.clock, tau_node, delay_node).T, self.weight).T
+            normal += power * operator.T @ operator
+            right += operator.T @ (root * product)
+        bend = np.diff(np.eye(n_frames), n=2, axis=0) / np.gradient(self.clock.mid_s)[1:-1, None] * self.clock.base_s
+        normal += (noise / (height / 40)) ** 2 * bend.T @ bend
+        before = self.clock.mid_s < onset_s
+        normal[before, before] += 1e6 * np.trace(normal) / n_frames
+        normal[np.diag_indices(n_frames)] += 1e-6 * np.trace(normal[~before][:, ~before]) / n_frames
+        return np.where(before, 0.0, np.linalg.solve(normal, right))

@@ -1,0 +1,189 @@
+"""Gain, time constant and delay of single wells, fitted to flows in which nothing is incorporated."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class WellFit:
+    """How wells respond to the bulk; every array float64 of shape (n_wells,).
+
+    Parameters
+    ----------
+    gain : ndarray
+        Pixel gain relative to the empties.
+    log_tau : ndarray
+        Logarithm of the buffering time constant in seconds.
+    delay_s : ndarray
+        How much later than the empties' mean the flow arrives, in seconds.
+    residual : ndarray
+        Root mean square of what the fit leaves, in (weighted) counts.
+    """
+
+    gain: np.ndarray
+    log_tau: np.ndarray
+    delay_s: np.ndarray
+    residual: np.ndarray
+
+    def at(self, wells):
+        """The same for a selection of wells."""
+        return WellFit(self.gain[wells], self.log_tau[wells], self.delay_s[wells], self.residual[wells])
+
+    def with_delay(self, delay_s):
+        return replace(self, delay_s=np.asarray(delay_s, float))
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of wells before a fit: values, and standard deviations (0 holds a value fixed)."""
+
+    fit: WellFit
+    gain_sd: float
+    log_tau_sd: float
+    delay_sd_s: float
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Traces in coefficients of the vectors that span the models: fits cost less, and find the same.
+
+    Parameters
+    ----------
+    inside : ndarray of shape (n_wells, n_vectors), float32
+    beyond : ndarray of shape (n_wells,), float64
+        Sum of squares of what no model reaches.
+    n_values : int
+        Values of each trace.
+    """
+
+    inside: np.ndarray
+    beyond: np.ndarray
+    n_values: int
+
+    def at(self, wells):
+        """The same for a selection of wells."""
+        return Projected(self.inside[wells], self.beyond[wells], self.n_values)
+
+
+def centred(values, weights):
+    """Take the weighted mean over the last axis (frames) away, and weight: offsets drop out of a fit."""
+    total = weights.sum()
+    mean = (values * weights).sum(axis=-1, keepdims=True) / total if total > 0 else 0.0
+    return (values - mean) * np.sqrt(weights)
+
+
+def fit_wells(grid, table, traces, *, prior=None, start=None, noise=1.0, n_rounds=4):
+    """Fit gain, time constant and delay of each well.
+
+    Parameters
+    ----------
+    grid : ResponseGrid
+        Nodes of `table`.
+    table : ndarray of shape (n_taus, n_delays, n_values)
+        Model of a well of unit gain at each node; flows one after the other, `centred`.
+    traces : ndarray of shape (n_wells, n_values), or Projected
+        Observed, treated as `table`.
+    prior : Prior, optional
+        Gaussian priors; without them the fit is free.
+    start : WellFit, optional
+        Where to start; the best node by default.
+    noise : float
+        Standard deviation of a value in `traces`, which the priors are weighed against.
+    n_rounds : int
+        Gauss-Newton rounds.
+
+    Returns
+    -------
+    WellFit
+    """
+    if not isinstance(traces, Projected):
+        traces = Projected(traces, np.zeros(len(traces)), traces.shape[1])
+    beyond, n_values = traces.beyond, traces.n_values
+    traces = np.ascontiguousarray(traces.inside, np.float32)
+    table = np.ascontiguousarray(table, np.float32)
+    fit = start or (prior.fit if prior else _best_node(grid, table, traces))
+    gain, log_tau, delay = fit.gain.copy(), fit.log_tau.copy(), fit.delay_s.copy()
+    for _ in range(n_rounds):
+        places = grid.place(log_tau, delay)
+        model = places.read(table).T
+        slopes = [model, gain[:, None] * places.tau_slope(table).T, gain[:, None] * places.delay_slope(table).T]
+        left = traces - gain[:, None] * model
+        values = np.stack([gain, log_tau, delay], axis=1)
+        step = _newton_step(slopes, left, values, prior, noise)
+        gain = np.clip(gain + step[:, 0], 0.2, 5.0)
+        log_tau = np.clip(log_tau + np.clip(step[:, 1], -0.5, 0.5), grid.log_taus[1], grid.log_taus[-2])
+        delay = np.clip(delay + np.clip(step[:, 2], -0.1, 0.1), grid.delays_s[1], grid.delays_s[-2])
+    left = traces - gain[:, None] * grid.place(log_tau, delay).read(table).T
+    return WellFit(gain, log_tau, delay, np.sqrt(((left**2).sum(axis=1, dtype=np.float64) + beyond) / n_values))
+
+
+def _newton_step(slopes, left, values, prior, noise):
+    n_wells = len(left)
+    normal = np.empty((n_wells, 3, 3))
+    right = np.empty((n_wells, 3))
+    for i, slope in enumerate(slopes):
+        right[:, i] = (slope * left).sum(axis=1, dtype=np.float64)
+        for j in range(i + 1):
+            normal[:, i, j] = normal[:, j, i] = (slope * slopes[j]).sum(axis=1, dtype=np.float64)
+    diagonal = np.einsum("wii->wi", normal)
+    # A little damping keeps wells without any trace (all zero) solvable.
+    diagonal += 1e-9 * diagonal + 1e-9
+    if prior:
+        known = np.stack([prior.fit.gain, prior.fit.log_tau, prior.fit.delay_s], axis=1)
+        for i, sd in enumerate((prior.gain_sd, prior.log_tau_sd, prior.delay_sd_s)):
+            pull = (noise / max(sd, 1e-9)) ** 2
+            normal[:, i, i] += pull
+            right[:, i] += pull * (known[:, i] - values[:, i])
+    return np.linalg.solve(normal, right[:, :, None])[:, :, 0]
+
+
+def _best_node(grid, table, traces):
+    flat = table.reshape(-1, table.shape[2]).astype(np.float32)
+    power = (flat.astype(np.float64) ** 2).sum(axis=1) + 1e-12
+    product = (traces @ flat.T).astype(np.float64)
+    explained = np.where(product > 0, product**2 / power, 0.0)
+    best = explained.argmax(axis=1)
+    tau_node, delay_node = np.unravel_index(best, grid.shape)
+    gain = np.clip(product[np.arange(len(best)), best] / power[best], 0.2, 5.0)
+    return WellFit(gain, grid.log_taus[tau_node], grid.delays_s[delay_node], np.zeros(len(best)))
+
+
+def fit_surface(rows, cols, values, shape, *, order=2, keep=None):
+    """Smooth surface over a region: a polynomial fitted robustly, evaluated at every well.
+
+    Parameters
+    ----------
+    rows, cols : ndarray of shape (n_points,)
+        Where `values` were measured.
+    values : ndarray of shape (n_points,)
+    shape : tuple of int
+        Rows and columns of the region.
+    order : int
+        Total degree of the polynomial; lowered where there are few points.
+    keep : ndarray of bool, optional
+        Points to start from.
+
+    Returns
+    -------
+    ndarray of shape `shape`, float64
+    """
+    good = np.isfinite(values) if keep is None else keep & np.isfinite(values)
+    if not good.any():
+        return np.zeros(shape)
+    while order and good.sum() < 10 * (order + 1) * (order + 2) // 2:
+        order -= 1
+    design = _polynomial(rows, cols, shape, order)
+    for _ in range(3):
+        coefficients = np.linalg.lstsq(design[good], values[good], rcond=None)[0]
+        left = values - design @ coefficients
+        spread = 1.4826 * np.median(np.abs(left[good]))
+        good = good & (np.abs(left) <= 3.5 * spread + 1e-12)
+    every = np.indices(shape).reshape(2, -1)
+    return (_polynomial(every[0], every[1], shape, order) @ coefficients).reshape(shape)
+
+
+def _polynomial(rows, cols, shape, order):
+    y = 2.0 * np.asarray(rows) / max(shape[0] - 1, 1) - 1
+    x = 2.0 * np.asarray(cols) / max(shape[1] - 1, 1) - 1
+    return np.stack([y**i * x**j for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
