@@ -1,0 +1,286 @@
+"""Start barcodes: templates in flow space, and which of them each read shows (basecaller.md 7.2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ionanalysis.basecaller.filters import starts_with
+from ionanalysis.errors import InputError
+
+_EXACT, _FLOW_ERRORS, _SQUARED = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class BarcodeTemplates:
+    """Key, barcode and barcode adapter of each barcode, laid out in flows.
+
+    Attributes
+    ----------
+    sequences : tuple of str
+        Key, barcode and adapter, one after the other.
+    flowgrams : ndarray of shape (n_barcodes, n_flows), int16
+        Run lengths up to the longest template's last flow.
+    first_flow : int
+        First barcode flow: behind the key, or the key's last one if a barcode begins with its last base.
+    adapter_start : ndarray of shape (n_barcodes,)
+        First flow with bases of the adapter only; distances are summed over [first_flow, adapter_start).
+    last_flow : ndarray of shape (n_barcodes,)
+        Flow of the last base of the adapter.
+    """
+
+    sequences: tuple[str, ...]
+    flowgrams: np.ndarray
+    first_flow: int
+    adapter_start: np.ndarray
+    last_flow: np.ndarray
+
+    def __len__(self):
+        return len(self.sequences)
+
+    @property
+    def n_flows(self):
+        return self.flowgrams.shape[1]
+
+    @property
+    def synchronised(self):
+        """Whether all barcodes span the same flows."""
+        return len(set(self.adapter_start.tolist())) <= 1
+
+    @property
+    def in_distance(self):
+        """Flows of each barcode that count in distances, bool of shape (n_barcodes, n_flows)."""
+        flows = np.arange(self.n_flows)
+        return (flows >= self.first_flow) & (flows < self.adapter_start[:, None])
+
+    @property
+    def least_distance(self):
+        """Least number of flow errors that makes one barcode another; None for fewer than two."""
+        within = self.in_distance
+        least = None
+        for i in range(len(self) - 1):
+            common = within[i] & within[i + 1 :]
+            distance = int((np.abs(self.flowgrams[i + 1 :] - self.flowgrams[i]) * common).sum(axis=1).min())
+            least = distance if least is None else min(least, distance)
+        return least
+
+
+def barcode_templates(key, barcodes, flow_order):
+    """Lay out barcodes in flows.
+
+    Parameters
+    ----------
+    key : str
+    barcodes : sequence of (str, str)
+        Barcode and adapter of each; the adapter may be empty.
+    flow_order : FlowOrder
+
+    Raises
+    ------
+    InputError
+        If a barcode does not fit into the flows, or two are the same.
+    """
+    sequences = tuple(key + barcode + adapter for barcode, adapter in barcodes)
+    adapter_start, last_flow, first_flows = [], [], []
+    for sequence, (barcode, adapter) in zip(sequences, barcodes, strict=True):
+        flows = flow_order.base_flows(sequence)
+        if not barcode or flows[-1] >= len(flow_order):
+            raise InputError(f"barcode {barcode!r} with adapter {adapter!r} does not fit into {len(flow_order)} flows.")
+        n_front = len(key) + len(barcode)
+        end_flow = flows[n_front - 1]
+        behind = flows[n_front:][flows[n_front:] > end_flow]
+        adapter_start.append(behind[0] if len(behind) else end_flow + 1)
+        last_flow.append(flows[-1])
+        key_end = flows[len(key) - 1] if key else -1
+        first_flows.append(key_end if flows[len(key)] == key_end else key_end + 1)
+    templates = BarcodeTemplates(
+        sequences=sequences,
+        flowgrams=np.array([flow_order.flowgram(s)[: max(last_flow) + 1] for s in sequences], np.int16),
+        first_flow=int(min(first_flows)),
+        adapter_start=np.array(adapter_start, np.int64),
+        last_flow=np.array(last_flow, np.int64),
+    )
+    if templates.least_distance == 0:
+        raise InputError("two barcodes of the set give the same flows; remove one of them from the set.")
+    return templates
+
+
+def classifier_limits(least_distance, options):
+    """Cutoff and separation that suit a set whose barcodes differ by at least `least_distance` flow errors.
+
+    Returns
+    -------
+    cutoff, separation : float
+
+    Notes
+    -----
+    Values out of range are replaced, as in the original (basecaller.md 7.2).
+    """
+    cutoff, separation = options.barcode_cutoff, options.barcode_separation
+    if least_distance is None or not options.barcode_check_limits:
+        return cutoff, separation
+    if options.barcode_mode == _FLOW_ERRORS:
+        most = float((least_distance - 1) // 2)
+        return (cutoff if cutoff <= most and not options.barcode_auto_config else most), separation
+    least, best, most = (share * least_distance for share in (0.25, 0.5, 0.75))
+    fits = least <= separation <= most and not options.barcode_auto_config
+    return (cutoff if cutoff >= 0.5 else 1.0), (separation if fits else best)
+
+
+@dataclass(frozen=True, eq=False)
+class BarcodeHits:
+    """Barcodes of n reads.
+
+    Attributes
+    ----------
+    barcode : ndarray of shape (n,), int32
+        Number of the barcode, -1 for none.
+    distance : ndarray of shape (n,), float32
+        Distance to it.
+    errors : ndarray of shape (n,), int32
+        Flow errors of the read's bases in the barcode.
+    ambiguous, adapter_failed : ndarray of shape (n,), bool
+        Reads with a barcode that they must not keep: another one is as near though the bases fit
+        (`ambiguous`), or the barcode adapter does not follow.
+    """
+
+    barcode: np.ndarray
+    distance: np.ndarray
+    errors: np.ndarray
+    ambiguous: np.ndarray
+    adapter_failed: np.ndarray
+
+    @property
+    def kept(self):
+        """Reads that keep their barcode."""
+        return (self.barcode >= 0) & ~self.ambiguous & ~self.adapter_failed
+
+
+def classify(called, templates, template_signals, options):
+    """Find the barcode of each read.
+
+    Parameters
+    ----------
+    called : CalledReads
+        Of n reads; key first.
+    templates : BarcodeTemplates
+    template_signals : ndarray of shape (n_barcodes, n_template_flows), float32
+        Signals of the templates with the chip's phasing.
+    options : BarcodeOptions
+
+    Returns
+    -------
+    BarcodeHits
+
+    Notes
+    -----
+    Modes 0 to 3 of basecaller.md 7.2. Codes for more than one base are not supported in mode 0.
+    """
+    n_flows = min(templates.n_flows, called.n_flows)
+    measured = np.maximum(called.signal[:, :n_flows], 0)
+    if options.barcode_clip_measurements:
+        measured = np.minimum(measured, templates.flowgrams.max())
+    cutoff, separation = classifier_limits(templates.least_distance, options)
+    if options.barcode_mode == _EXACT:
+        barcode, distance, errors = _exact(called, templates)
+        ambiguous = np.zeros(len(called), bool)
+    elif options.barcode_mode == _FLOW_ERRORS:
+        barcode, distance, errors = _by_flow_errors(called, templates, n_flows, cutoff)
+        ambiguous = np.zeros(len(called), bool)
+    else:
+        power = 2 if options.barcode_mode == _SQUARED else 1
+        distances = _distances(measured, templates, template_signals[:, :n_flows], power)
+        barcode, distance, ambiguous = _nearest(distances, cutoff, separation)
+        errors = _hard_errors(called, barcode, templates, template_signals[:, :n_flows])
+        # Another barcode is near. Reads whose bases fit without an error are remembered by their barcode.
+        barcode = np.where(ambiguous & (errors > 0), -1, barcode).astype(np.int32)
+    failed = np.zeros(len(called), bool)
+    if options.barcode_mode != _EXACT and options.barcode_adapter_check > 0:
+        failed = _adapter_fails(measured, barcode, templates, template_signals, options.barcode_adapter_check)
+    there = barcode >= 0
+    return BarcodeHits(barcode, distance, np.where(there, errors, 0), ambiguous & there, failed & ~ambiguous & there)
+
+
+def barcode_end(called, hits, templates):
+    """Bases of each read that belong to key, barcode and barcode adapter; 0 without a barcode.
+
+    All bases before the template's last flow, and in that flow no more than the template has there.
+    """
+    runs = run_lengths(called, templates.n_flows).astype(np.int64)
+    last = templates.last_flow[hits.barcode]
+    before = np.where(np.arange(templates.n_flows) < last[:, None], runs, 0).sum(axis=1)
+    in_last = np.minimum(runs[np.arange(len(called)), last], templates.flowgrams[hits.barcode, last])
+    return np.where(hits.barcode >= 0, before + in_last, 0)
+
+
+def run_lengths(called, n_flows):
+    """Bases called in each of the first `n_flows` flows, int16 of shape (n_reads, n_flows)."""
+    counts = np.zeros((len(called), n_flows), np.int16)
+    read = np.repeat(np.arange(len(called)), called.n_bases)
+    early = called.base_flow < n_flows
+    np.add.at(counts, (read[early], called.base_flow[early]), 1)
+    return counts
+
+
+def _exact(called, templates):
+    barcode = np.full(len(called), -1, np.int32)
+    # From the last to the first: the first match wins.
+    for number in range(len(templates) - 1, -1, -1):
+        barcode[starts_with(called, templates.sequences[number])] = number
+    return barcode, np.zeros(len(called), np.float32), np.zeros(len(called), np.int64)
+
+
+def _by_flow_errors(called, templates, n_flows, cutoff):
+    runs = run_lengths(called, n_flows)
+    errors = np.empty((len(called), len(templates)), np.int64)
+    for number, within in enumerate(templates.in_distance[:, :n_flows]):
+        off = np.abs(_surplus(runs, templates.flowgrams[number, :n_flows], templates.last_flow[number]))
+        errors[:, number] = (off * within).sum(axis=1)
+    best = errors.argmin(axis=1)
+    least = errors.min(axis=1)
+    unique = (errors == least[:, None]).sum(axis=1) == 1
+    return np.where(unique & (least <= cutoff), best, -1).astype(np.int32), least.astype(np.float32), least
+
+
+def _distances(measured, templates, signals, power):
+    distances = np.empty((len(measured), len(templates)), np.float32)
+    for number, within in enumerate(templates.in_distance[:, : signals.shape[1]]):
+        off = np.abs(_surplus(measured, signals[number], templates.last_flow[number]))[:, within]
+        distances[:, number] = (off * off if power == 2 else off).sum(axis=1)
+    return distances
+
+
+def _surplus(measured, expected, last_flow):
+    """Measured minus expected; in the template's last flow the insert may add to the run."""
+    surplus = measured - expected
+    if last_flow < surplus.shape[1]:
+        surplus[:, last_flow] = np.minimum(surplus[:, last_flow], 0)
+    return surplus
+
+
+def _nearest(distances, cutoff, separation):
+    limit = np.float32(cutoff + separation)
+    best = distances.argmin(axis=1)
+    least = distances.min(axis=1)
+    rest = distances.copy()
+    rest[np.arange(len(rest)), best] = np.inf
+    lead = np.minimum(rest.min(axis=1, initial=np.inf), limit) - least
+    inside = least < limit
+    return np.where(inside, best, -1).astype(np.int32), least, inside & (lead < separation)
+
+
+def _hard_errors(called, barcode, templates, signals):
+    predicted = called.predicted[:, : signals.shape[1]]
+    off = np.floor(np.abs(signals[barcode] - predicted) + 0.5)
+    return (off * templates.in_distance[barcode][:, : signals.shape[1]]).sum(axis=1).astype(np.int64)
+
+
+def _adapter_fails(measured, barcode, templates, signals, most_per_flow):
+    n_flows = measured.shape[1]
+    flows = np.arange(n_flows)
+    start, last = templates.adapter_start[barcode][:, None], templates.last_flow[barcode][:, None]
+    surplus = measured - signals[barcode][:, :n_flows]
+    inner = np.where((flows >= start) & (flows < last), surplus, 0)
+    at_last = np.where((flows == last) & (flows >= start), np.minimum(surplus, 0), 0)
+    misfit = (inner * inner).sum(axis=1) + (at_last * at_last).sum(axis=1)
+    n_adapter_flows = np.maximum(last - start + 1, 0)[:, 0]
+    return misfit > most_per_flow * n_adapter_flows

@@ -1,0 +1,158 @@
+"""Phase estimation and base calling of whole chips or rectangles of them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from os import sched_getaffinity
+
+import numpy as np
+
+from ionanalysis.basecaller.called import CalledReads
+from ionanalysis.basecaller.classes import read_classes
+from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
+from ionanalysis.basecaller.phase import estimate_from_regions
+from ionanalysis.basecaller.solve import call_block
+from ionanalysis.blocks import Block
+from ionanalysis.flows import LIBRARY_KEY, TF_KEY
+from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+
+_TILE = 50
+_MAX_REGIONS = 8
+
+
+def estimate_phase(wells, mask=None, *, options=None, key=LIBRARY_KEY, n_threads=None):
+    """Estimate carry-forward, incomplete extension and droop over a chip.
+
+    Parameters
+    ----------
+    wells : Wells
+        Signals; ``wells[rows, cols, flows]``.
+    mask : Mask, optional
+        Bead mask; library wells that signal processing did not filter are used. By default that of `wells`;
+        without any, all wells whose signals show the key.
+    options : PhaseOptions, optional
+    key : str
+        Library key.
+    n_threads : int, optional
+        Threads that work on regions; all cores by default. The result does not depend on it.
+
+    Returns
+    -------
+    phase : PhaseEstimate
+        CF, IE, DR with standard errors on a grid of regions. Regions with few reads take the average of the
+        others; without any reads, the initial values of the options, with errors NaN.
+    """
+    options = options or PhaseOptions()
+    mask = mask if mask is not None else getattr(wells, "mask", None)
+    n_rows, n_cols = wells.shape[:2]
+    usable = np.ones((n_rows, n_cols), bool)
+    if mask is not None:
+        classes = read_classes(mask)
+        usable = classes.library & classes.valid
+    grid = _grid((n_rows, n_cols), int(usable.sum()), options)
+    height, width = -(-n_rows // grid[0]), -(-n_cols // grid[1])
+    regions = Block(0, 0, n_rows, n_cols).tiles(height, width)
+    # Rounding up can leave no wells for the last regions.
+    grid = (-(-n_rows // height), -(-n_cols // width))
+    flowgram = wells.flow_order.key_flowgram(key)
+
+    def signals_of(region):
+        parts, n_found = [np.zeros((0, len(wells.flow_order)), np.float32)], 0
+        # Tiles from all over the region: no more of the file is read than it takes.
+        tiles = region.tiles(_TILE, _TILE)
+        for number in np.random.default_rng(len(tiles)).permutation(len(tiles)):
+            tile = tiles[number]
+            chosen = usable[tile.slices]
+            if not chosen.any():
+                continue
+            signals = normalise_key(wells[(*tile.slices, slice(None))][chosen], flowgram)
+            parts.append(signals[shows_key(signals, flowgram)])
+            n_found += len(parts[-1])
+            if n_found >= options.phase_reads:
+                break
+        signals = np.concatenate(parts)
+        if len(signals) <= options.phase_reads:
+            return signals
+        return signals[np.linspace(0, len(signals) - 1, options.phase_reads).round().astype(int)]
+
+    with ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool:
+        return estimate_from_regions(
+            signals_of, regions, grid, (n_rows, n_cols), wells.flow_order, options, map_regions=pool.map
+        )
+
+
+def _grid(shape, n_reads, options):
+    """Rows and columns of regions: as asked, else as many as leave two samples of reads to each."""
+    if options.region_size:
+        return tuple(-(-size // options.region_size) for size in shape)
+    n_regions = max(1, n_reads // (2 * options.phase_reads))
+    aspect = np.sqrt(shape[0] / shape[1])
+    side = np.sqrt(n_regions)
+    return tuple(int(np.clip(round(n), 1, _MAX_REGIONS)) for n in (side * aspect, side / aspect))
+
+
+def call_bases(
+    wells,
+    phase=None,
+    mask=None,
+    rows=slice(None),
+    cols=slice(None),
+    *,
+    options=None,
+    keys=(LIBRARY_KEY, TF_KEY),
+    n_threads=None,
+):
+    """Call the bases of the wells of a chip or of a rectangle of it.
+
+    Parameters
+    ----------
+    wells : Wells
+        Signals; ``wells[rows, cols, flows]``.
+    phase : PhaseEstimate, optional
+        Estimated from `wells` by default.
+    mask : Mask, optional
+        Bead mask; library and test-fragment wells that signal processing did not filter are called. By default
+        that of `wells`; without any, the wells whose signals show one of the keys.
+    rows, cols : slice
+        Rectangle to call, step 1.
+    options : SolverOptions, optional
+    keys : tuple of str
+        Library and test-fragment key.
+    n_threads : int, optional
+        All cores by default. The result does not depend on it.
+
+    Returns
+    -------
+    reads : CalledReads
+        Reads in the order of wells, row by row; nothing filtered or trimmed.
+    """
+    options = options or SolverOptions()
+    mask = mask if mask is not None else getattr(wells, "mask", None)
+    phase = phase or estimate_phase(wells, mask, key=keys[0], n_threads=n_threads)
+    row_range, col_range = range(wells.shape[0])[rows], range(wells.shape[1])[cols]
+    classes = read_classes(mask) if mask is not None else None
+    if not (len(row_range) and len(col_range)):
+        return CalledReads.empty(len(wells.flow_order), wells.flow_order)
+
+    def call(strip):
+        return _call_strip(wells, phase, classes, strip, options, keys)
+
+    strips = Block(row_range.start, col_range.start, len(row_range), len(col_range)).tiles(8, len(col_range))
+    with ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool:
+        return CalledReads.concatenate(pool.map(call, strips))
+
+
+def _call_strip(wells, phase, classes, strip, options, keys):
+    signals = wells[(*strip.slices, slice(None))]
+    flowgrams = [wells.flow_order.key_flowgram(key) for key in keys]
+    scaled = [normalise_key(signals.reshape(-1, signals.shape[2]), f, options.key_normalisation) for f in flowgrams]
+    if classes is None:
+        library, tf = (shows_key(part, f).reshape(signals.shape[:2]) for part, f in zip(scaled, flowgrams, strict=True))
+        tf &= ~library
+    else:
+        library = (classes.library & classes.valid)[strip.slices]
+        tf = (classes.tf & classes.valid)[strip.slices]
+    row, col = np.nonzero(library | tf)
+    places = row * strip.n_cols + col
+    chosen = np.where(tf[row, col][:, None], scaled[1][places], scaled[0][places])
+    pinned = pinned_flows(chosen, flowgrams, tf[row, col].astype(np.intp))
+    row, col = row + strip.row, col + strip.col
+    return call_block(chosen, row, col, wells.flow_order, phase.at(row, col), options, pinned=pinned)

@@ -1,0 +1,262 @@
+"""Bases again from the flow signals that a BAM file carries, for those who no longer have wells or images."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from os import sched_getaffinity
+from pathlib import Path
+
+import numpy as np
+
+from ionanalysis import __version__
+from ionanalysis.basecaller.solve import call_block
+from ionanalysis.errors import InputError
+from ionanalysis.flows import FlowOrder
+from ionanalysis.io.atomic import whole_file
+from ionanalysis.options.basecaller import SolverOptions
+
+_BATCH_READS = 512
+_UNITS = {"ZM": 256, "FZ": 100}
+_OF_ALIGNMENT = ("MD", "NM", "AS", "XS", "XA", "XM", "SA", "NH", "HI", "MC", "MQ", "YS", "UQ", "OQ", "OC", "OP")
+"""Tags that tell of an alignment, which does not hold for other bases."""
+
+
+@dataclass
+class RecallCounts:
+    """What a recall did.
+
+    Attributes
+    ----------
+    reads : int
+        Reads written.
+    changed : int
+        Of these, reads with other bases than before.
+    kept : int
+        Reads left as they were: without bases, or whose signals gave none.
+    bases : int
+        Bases written.
+    """
+
+    reads: int = 0
+    changed: int = 0
+    kept: int = 0
+    bases: int = 0
+
+
+def recall_bam(
+    source: str | Path,
+    target: str | Path,
+    options: SolverOptions | None = None,
+    *,
+    n_threads: int | None = None,
+    command_line: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> RecallCounts:
+    """Call the bases of a BAM file again and write them, unaligned, to another.
+
+    Each read keeps its place: it begins behind the bases that were cut off its front and ends in the flow in
+    which it ended. Names, read groups and tags are kept, but for those of an alignment; secondary and supplementary
+    records are left out.
+
+    Parameters
+    ----------
+    source, target : path
+        `target` appears when it is whole.
+    options : SolverOptions, optional
+    n_threads : int, optional
+        All cores by default. The result does not depend on it.
+    command_line : str
+        For the line @PG.
+    progress : callable, optional
+        Called with (reads done, 0): how many there are is not known before the end.
+
+    Returns
+    -------
+    RecallCounts
+
+    Raises
+    ------
+    InputError
+        If the file is no BAM, or a read lacks its flow signals, phase or flow order.
+
+    Notes
+    -----
+    Signals of tag ZM hold phasing, but droop was taken out: they are solved with the CF and IE of tag ZP and DR = 0.
+    Those of FZ (older files) were corrected for phasing, too (field.md 1; basecaller.md 8.5).
+    """
+    import pysam
+
+    options, counts = options or SolverOptions(), RecallCounts()
+    verbosity = pysam.set_verbosity(0)
+    try:
+        with (
+            _open_bam(pysam, source) as bam,
+            whole_file(target) as temporary,
+            ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool,
+        ):
+            header, groups = _new_header(source, bam.header.to_dict(), command_line)
+            with pysam.AlignmentFile(str(temporary), "wb", header=header) as out:
+                for batch in _batches(source, bam):
+                    reads = [_known(source, groups, read) for read in batch]
+                    size = max(1, len(reads) // 8)
+                    parts = [reads[first : first + size] for first in range(0, len(reads), size)]
+                    called = [call for part in pool.map(lambda part: _call(part, options), parts) for call in part]
+                    for record, bases in zip(batch, called, strict=True):
+                        _rewrite(record, bases, counts)
+                        out.write(record)
+                    if progress:
+                        progress(counts.reads, 0)
+    finally:
+        pysam.set_verbosity(verbosity)
+    return counts
+
+
+def _open_bam(pysam, path):
+    try:
+        return pysam.AlignmentFile(str(path), "rb", check_sq=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as BAM ({error}); give a BAM file of an Ion Torrent run.") from error
+
+
+def _new_header(path, header, command_line):
+    groups = {group["ID"]: group for group in header.get("RG", [])}
+    program = {"ID": "recall", "PN": "ionanalysis", "VN": __version__, "CL": command_line}
+    programs = header.get("PG", [])
+    taken = {entry.get("ID") for entry in programs}
+    number = 1
+    while program["ID"] in taken:
+        number += 1
+        program["ID"] = f"recall.{number}"
+    if programs:
+        program["PP"] = programs[-1]["ID"]
+    kept = {name: lines for name, lines in header.items() if name not in ("HD", "SQ", "PG")}
+    program = {name: value for name, value in program.items() if value}
+    orders = {}
+    for name, group in groups.items():
+        if not group.get("FO"):
+            raise InputError(f"{path}: read group {name} has no flow order (FO); expected a BAM of an Ion Torrent run.")
+        orders[name] = FlowOrder.from_letters(group["FO"]), group.get("KS", "")
+    return {"HD": {"VN": "1.4", "SO": "unsorted"}, **kept, "PG": [*programs, program]}, orders
+
+
+def _batches(path, bam):
+    reads = (read for read in bam.fetch(until_eof=True) if not (read.is_secondary or read.is_supplementary))
+    try:
+        while batch := list(islice(reads, _BATCH_READS)):
+            yield batch
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error}); copy it again.") from error
+
+
+@dataclass(frozen=True, eq=False)
+class _KnownRead:
+    """What a record says of a read: its flows, signals in bases, phase, bases, and the flow of the first (or -1)."""
+
+    order: FlowOrder
+    prefix: str
+    signal: np.ndarray
+    phase: tuple
+    bases: str
+    first_flow: int
+
+
+def _known(path, groups, record):
+    name, tags = record.query_name, dict(record.get_tags())
+    if tags.get("RG") not in groups:
+        raise InputError(f"{path}: read {name} is of read group {tags.get('RG')!r}, which the header does not list.")
+    order, prefix = groups[tags["RG"]]
+    # The unfiltered sets carry a dummy FZ of one value beside ZM.
+    tag = next((tag for tag in _UNITS if tag in tags), None)
+    if tag is None:
+        raise InputError(f"{path}: read {name} has neither tag ZM nor FZ; give a BAM that kept its flow signals.")
+    rates = tags.get("ZP", ())
+    if tag == "ZM" and (len(rates) < 2 or not all(0 <= rate < 1 for rate in rates)):
+        raise InputError(f"{path}: read {name} has signals (ZM) but no phase (ZP); give a BAM that kept both.")
+    if len(tags[tag]) > len(order):
+        raise InputError(f"{path}: read {name} has {len(tags[tag])} flows, its read group {len(order)}.")
+    return _KnownRead(
+        order.limited(len(tags[tag])),
+        prefix + str(tags.get("ZT", "")),
+        np.array(tags[tag], np.float64) / _UNITS[tag],
+        (rates[0], rates[1], 0.0) if tag == "ZM" else (0.0, 0.0, 0.0),
+        record.get_forward_sequence() or "",
+        int(tags.get("ZF", -1)),
+    )
+
+
+def _call(reads, options):
+    """Bases and qualities of each read, None where there are none."""
+    called: list = [None] * len(reads)
+    orders = {(read.order.cycle, len(read.order)): read.order for read in reads}
+    for order in orders.values():
+        same = [i for i, read in enumerate(reads) if read.order == order and read.bases]
+        if not same or not len(order):
+            continue
+        solved = call_block(
+            np.stack([reads[i].signal for i in same]),
+            np.zeros(len(same), int),
+            np.arange(len(same)),
+            order,
+            np.array([reads[i].phase for i in same], np.float64),
+            options,
+        )
+        for number, i in enumerate(same):
+            called[i] = _insert(reads[i], solved, number)
+    return called
+
+
+def _insert(read, called, number):
+    """The called bases that take the place of the read's."""
+    span = called.bases_of(number)
+    flow = called.base_flow[span]
+    if read.first_flow >= 0:
+        # Of the run in the first flow, the bases that end the prefix are not the read's.
+        shared = int((read.order.base_flows(read.prefix) == read.first_flow).sum())
+        begin = int(np.searchsorted(flow, read.first_flow)) + shared
+        start_flow = read.first_flow
+    elif called.sequence(number).startswith(read.prefix):
+        begin, start_flow = len(read.prefix), int(read.order.base_flows(read.prefix)[-1]) if read.prefix else 0
+    else:
+        return None
+    last, n_last = _end(read.order.letters, read.bases, start_flow)
+    end = int(np.searchsorted(flow, last))
+    end += min(n_last, int(np.count_nonzero(flow == last)))
+    if end <= begin:
+        return None
+    chosen = slice(span.start + begin, span.start + end)
+    return called.bases[chosen].tobytes().decode("ascii"), called.qualities[chosen]
+
+
+def _end(letters, bases, flow):
+    """In-phase flow of the last of `bases`, the first being in or behind `flow`, and how many of them are in it."""
+    n_last, former = 0, -1
+    for base in bases:
+        found = letters.find(base, flow)
+        if found < 0:
+            return len(letters), 0
+        n_last = n_last + 1 if found == former else 1
+        flow = former = found
+    return former, n_last
+
+
+def _rewrite(record, called, counts):
+    """Put new bases into a record, as an unaligned one."""
+    before, qualities = record.get_forward_sequence() or "", record.get_forward_qualities()
+    bases = before if called is None else called[0]
+    if called is not None:
+        qualities = called[1]
+    record.flag = 4 | (record.flag & 0x200)
+    record.reference_id = record.next_reference_id = -1
+    record.reference_start = record.next_reference_start = -1
+    record.mapping_quality, record.template_length = 0, 0
+    record.cigartuples = None
+    record.query_sequence = bases or None
+    if bases and qualities is not None:
+        record.query_qualities = [int(quality) for quality in qualities]
+    for tag in _OF_ALIGNMENT:
+        record.set_tag(tag, None)
+    counts.reads += 1
+    counts.bases += len(bases)
+    counts.changed += bases != before
+    counts.kept += called is None

@@ -1,0 +1,157 @@
+"""Finished reads as BAM records: names, bases and tags (basecaller.md 8.3, 8.4)."""
+
+import numpy as np
+
+from ionanalysis.bam import ReadBatch, TagColumn, flow_units
+from ionanalysis.basecaller.ends import Step
+from ionanalysis.basecaller.verdicts import Verdict
+
+_FLOWS_BEHIND = 16
+"""Flows of tag ZM behind the flow of the last kept base."""
+
+_HISTORY = {
+    1: Verdict.SIGNAL_HIGH_PPF,
+    2: Verdict.SIGNAL_POLYCLONAL,
+    3: Verdict.SIGNAL_KEYPASS,
+    # Also the test of the signal, which comes before any step.
+    7: Verdict.KEYPASS,
+}
+_HISTORY_STEPS = {
+    6: Step.SHORT,
+    7: Step.KEYPASS,
+    8: Step.RESIDUAL,
+    9: Step.QUALITY_FILTER,
+    10: Step.ADAPTER,
+    11: Step.QUALITY_TRIM,
+}
+
+
+def read_batch(reads, chosen, group_names, *, run_id, offset=(0, 0), end=None, trim_zm=True, errors_tag=False, more=()):
+    """The records of some reads.
+
+    Parameters
+    ----------
+    reads : FinishedReads
+    chosen : ndarray of int
+        Reads to write, in this order.
+    group_names : list of str
+        Read group of each of the `chosen`.
+    run_id : str
+    offset : (int, int)
+        Row and column of the block on the chip.
+    end : ndarray of int64, optional
+        End of each of all reads; where they were cut by default.
+    trim_zm : bool
+        Leave out the flows of tag ZM that lie more than 16 behind the last kept base.
+    errors_tag : bool
+        Write tag XB.
+    more : tuple of TagColumn
+        Further tags of the `chosen`.
+
+    Returns
+    -------
+    ReadBatch
+    """
+    called, ends = reads.called, reads.ends
+    start = called.base_start[:-1]
+    prefix = ends.prefix[chosen]
+    stop = np.maximum((ends.end if end is None else end)[chosen], prefix)
+    begin, finish = start[chosen] + prefix, start[chosen] + stop
+    rows, cols = called.row[chosen] + offset[0], called.col[chosen] + offset[1]
+    return ReadBatch(
+        names=[f"{run_id}:{row:05d}:{col:05d}" for row, col in zip(rows.tolist(), cols.tolist(), strict=True)],
+        bases=called.bases,
+        qualities=called.qualities,
+        begin=begin,
+        end=finish,
+        tags=(
+            TagColumn("ZP", "B:f", called.phase[chosen]),
+            *_barcode_tags(reads, chosen, errors_tag),
+            *_text_tags(reads, chosen),
+            *_adapter_tags(reads, chosen),
+            TagColumn(
+                "ZM", "B:s", flow_units(called.signal_without_droop(chosen)), _flows_kept(reads, chosen, trim_zm)
+            ),
+            TagColumn("ZF", "i", _first_flow(called, begin, prefix < called.n_bases[chosen])),
+            *more,
+            TagColumn("RG", "Z", group_names),
+            TagColumn("PG", "Z", ["bc"] * len(chosen)),
+        ),
+    )
+
+
+def filter_history(reads, chosen):
+    """Tag ZD: bases left behind the prefix after each filter, -1 where it did nothing."""
+    ends = reads.ends
+    history = np.full((len(chosen), 13), -1, np.int64)
+    prefix = ends.prefix[chosen]
+    history[:, 0] = ends.n_bases[chosen] - prefix
+    history[:, 12] = ends.n_kept[chosen]
+    for column, step in _HISTORY_STEPS.items():
+        reached = ends.reached[chosen, step]
+        history[:, column] = np.where(reached < 0, -1, np.maximum(reached - prefix, 0))
+    for column, verdict in _HISTORY.items():
+        history[ends.verdict[chosen] == verdict, column] = 0
+    return TagColumn("ZD", "B:s", history)
+
+
+def _barcode_tags(reads, chosen, errors_tag):
+    if reads.hits is None or not errors_tag:
+        return []
+    present = reads.hits.kept[chosen]
+    return [TagColumn("XB", "i", reads.hits.errors[chosen], present=present)] if present.any() else []
+
+
+def _text_tags(reads, chosen):
+    columns = []
+    texts = {
+        "ZT": reads.prefix_tag,
+        "YT": reads.suffix_tag,
+        "ZE": reads.extra_left,
+        "YE": reads.extra_right,
+        "ZO": reads.origin,
+    }
+    for name, column in texts.items():
+        values = [column[read] for read in chosen]
+        if any(values):
+            columns.append(TagColumn(name, "Z", values, present=np.array([bool(value) for value in values])))
+    return columns
+
+
+def _adapter_tags(reads, chosen):
+    hits, called = reads.adapters, reads.called
+    found = hits.found[chosen]
+    if not found.any():
+        return []
+    start = hits.start_flow[chosen]
+    insert = np.maximum(reads.insert_end - reads.ends.prefix, 0)[chosen]
+    signature = np.zeros((len(chosen), 4), np.int64)
+    signature[:, 0], signature[:, 3] = start, hits.index[chosen]
+    for i in np.flatnonzero(found & (hits.start_base[chosen] > 0)):
+        read = chosen[i]
+        last = called.base_start[read] + hits.start_base[read] - 1
+        before = called.bases[called.base_start[read] : last + 1]
+        signature[i, 1] = called.base_flow[last]
+        signature[i, 2] = len(before) - len(before.tobytes().rstrip(before[-1:].tobytes()))
+    return [
+        TagColumn("ZG", "i", start, present=found),
+        TagColumn("ZB", "i", hits.matched[chosen], present=found),
+        TagColumn("ZC", "B:i", signature, present=found),
+        TagColumn("ZA", "i", insert, present=found),
+    ]
+
+
+def _flows_kept(reads, chosen, trim_zm):
+    called, ends = reads.called, reads.ends
+    if not trim_zm:
+        return np.full(len(chosen), called.n_flows)
+    last = (called.base_start[:-1] + ends.end)[chosen] - 1
+    kept = ends.n_kept[chosen] > 0
+    flow = called.base_flow[np.where(kept, last, 0)].astype(np.int64) if len(called.base_flow) else 0
+    return np.minimum(np.where(kept, flow, 0) + _FLOWS_BEHIND, called.n_flows)
+
+
+def _first_flow(called, begin, there):
+    if not len(called.base_flow):
+        return np.zeros(len(begin), np.int64)
+    return np.where(there, called.base_flow[np.where(there, begin, 0)], 0)

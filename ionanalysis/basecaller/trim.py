@@ -1,0 +1,85 @@
+"""Trimming of the low-quality end, of the bead adapter and of extra bases (basecaller.md 6.6-6.8)."""
+
+import numpy as np
+
+from ionanalysis.basecaller.ends import Step
+from ionanalysis.basecaller.filters import error_bound, expected_errors
+from ionanalysis.basecaller.ragged import as_rows
+from ionanalysis.basecaller.verdicts import Verdict
+
+
+def quality_clip(called, options):
+    """Bases of each read before its quality falls, int64 of shape (n_reads,).
+
+    Parameters
+    ----------
+    called : CalledReads
+    options : TrimOptions
+        `trim_qual_mode` and what belongs to it.
+
+    Notes
+    -----
+    ``sliding-window`` clips in the middle of the first window whose mean is below the cutoff; it keeps
+    all bases if the window reaches the last base. ``expected-errors`` keeps as many bases as stay below
+    a bound of expected errors; ``all`` takes the lesser of both. Source: basecaller.md 6.7.
+    """
+    clip = called.n_bases
+    if options.trim_qual_mode in ("sliding-window", "all") and 0 < options.trim_qual_cutoff < 100:
+        clip = np.minimum(clip, _window_clip(called, options.trim_qual_window_size, options.trim_qual_cutoff))
+    if options.trim_qual_mode in ("expected-errors", "all"):
+        clip = np.minimum(clip, _error_clip(called, options))
+    return clip
+
+
+def _window_clip(called, size, cutoff):
+    n_bases = called.n_bases
+    n_columns = int(n_bases.max(initial=0))
+    if n_columns == 0:
+        return n_bases
+    total = np.zeros((len(called), n_columns + 1), np.int64)
+    np.cumsum(as_rows(called.qualities, called.base_start, 0), axis=1, dtype=np.int64, out=total[:, 1:])
+    width = np.minimum(size, n_bases)
+    least = np.floor(width * cutoff)
+    # A window at the last position ends the search whatever its sum, unless it is the first one.
+    n_starts = np.maximum(n_bases - width, 1)
+    start = np.arange(n_columns)
+    stop = np.minimum(start + width[:, None], n_columns)
+    window = np.take_along_axis(total, stop, axis=1) - total[:, :-1]
+    bad = (window < least[:, None]) & (start < n_starts[:, None])
+    first = np.argmax(bad, axis=1)
+    return np.where(bad.any(axis=1), np.where(first == 0, 0, first + width // 2), n_bases)
+
+
+def _error_clip(called, options):
+    within = expected_errors(called) < error_bound(called, options, "trim_qual")
+    within &= np.arange(within.shape[1]) < called.n_bases[:, None]
+    return np.max(np.where(within, np.arange(within.shape[1]) + 1, 0), axis=1, initial=0)
+
+
+def trim_quality(ends, called, which, filters, options):
+    """Cut the low-quality end of the library reads `which`; reject those of which too little is left."""
+    clip = quality_clip(called, options)
+    shorter = which & (clip < ends.end)
+    ends.reject(shorter & (clip - ends.prefix < filters.least_kept), Step.QUALITY_TRIM, Verdict.QUALITY_TRIM)
+    ends.cut_end(shorter, Step.QUALITY_TRIM, clip)
+
+
+def trim_adapter(ends, hits, filters):
+    """Cut reads at their bead adapter; reject those with too little before it ("primer dimers")."""
+    start = hits.start_base.astype(np.int64)
+    dimer = hits.found & (start - ends.prefix < filters.least_kept)
+    ends.reject(dimer, Step.ADAPTER, Verdict.ADAPTER_TRIM)
+    ends.cut_end(hits.found, Step.ADAPTER, start)
+
+
+def trim_extra_left(ends, which, n_bases):
+    """Cut `n_bases` more off the front."""
+    ends.cut_front(which, ends.prefix + n_bases)
+
+
+def trim_extra_right(ends, hits, which, n_bases, filters):
+    """Cut `n_bases` before the bead adapter of reads that have one."""
+    which = which & hits.found
+    position = np.maximum(ends.end - n_bases, ends.prefix)
+    ends.reject(which & (position - ends.prefix < filters.least_kept), Step.EXTRA, Verdict.EXTRA_TRIM)
+    ends.cut_end(which, Step.EXTRA, position)
