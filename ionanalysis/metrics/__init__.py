@@ -1,0 +1,1 @@
+"""How the run went, as JSON."""

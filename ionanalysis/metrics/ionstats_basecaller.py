@@ -1,0 +1,304 @@
+"""Lengths, qualities and key signals of called reads: `ionstats_basecaller.json` (basecaller.md 11.1, 11.2)."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ionanalysis.errors import InputError
+from ionanalysis.flows import LIBRARY_KEY, NUCS, FlowOrder
+from ionanalysis.io.jsonfile import read_json, write_json
+
+QUALITY_BINS = 64
+ERROR_RATES = {"Q17": 0.02, "Q20": 0.01}
+"""Mean error probability up to which a prefix of a read counts."""
+
+_ROUNDING = 1e-10
+
+
+@dataclass
+class Lengths:
+    """Histogram of read lengths; longer reads than its last bin are counted there."""
+
+    n_bins: int
+    num_bases: int = 0
+    num_reads: int = 0
+    max_read_length: int = 0
+    counts: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        self.counts = np.zeros(self.n_bins, np.int64)
+
+    def add(self, length):
+        """Count one read."""
+        self.num_reads += 1
+        self.num_bases += length
+        self.max_read_length = max(self.max_read_length, length)
+        self.counts[min(length, self.n_bins - 1)] += 1
+
+    def to_json(self):
+        """The object of the original's files."""
+        return _lengths_json(self.num_bases, self.num_reads, self.max_read_length, self.counts.tolist())
+
+
+def read_statistics(path, key=LIBRARY_KEY, n_bins=None):
+    """Statistics of one unaligned BAM file.
+
+    Parameters
+    ----------
+    path : path
+    key : str
+        Bases in front of the reads, for the signal-to-noise ratio of the key flows.
+    n_bins : int, optional
+        Length of histograms; from the number of flows by default.
+
+    Returns
+    -------
+    dict
+        The object of `ionstats_basecaller.json`.
+
+    Raises
+    ------
+    InputError
+        If the file is no BAM.
+    """
+    import pysam
+
+    try:
+        with pysam.AlignmentFile(str(path), check_sq=False) as bam:
+            tally = ReadTally(flows_of(bam.header.to_dict()), key, n_bins)
+            for read in bam.fetch(until_eof=True):
+                tally.add(read)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is not a readable BAM file ({error}); run the basecaller stage again.") from error
+    return {"meta": {"format_name": "ionstats_basecaller", "format_version": "1.0"}, **tally.to_json()}
+
+
+class ReadTally:
+    """Qualities, lengths and key signals of reads, added one by one.
+
+    Parameters
+    ----------
+    flows : str
+        Nucleotide of every flow; may be empty.
+    key : str
+        Bases in front of the reads.
+    n_bins : int, optional
+        Length of histograms; from the number of flows by default.
+    """
+
+    def __init__(self, flows, key=LIBRARY_KEY, n_bins=None):
+        self.n_bins = n_bins or histogram_length(len(flows))
+        self._flows = flows
+        self._quality = np.zeros(QUALITY_BINS, np.int64)
+        self._lengths = {name: Lengths(self.n_bins) for name in ("full", "insert", *ERROR_RATES)}
+        self._expected = _key_flows(flows, key)
+        self._key_signals: list = []
+
+    def add(self, read):
+        """Count one pysam read, aligned or not."""
+        self._lengths["full"].add(read.query_length)
+        if read.has_tag("ZA"):
+            self._lengths["insert"].add(max(0, int(read.get_tag("ZA"))))
+        told = read.get_forward_qualities()
+        qualities = np.asarray(told if told is not None else (), np.int64)
+        self._quality += np.bincount(np.minimum(qualities, QUALITY_BINS - 1), minlength=QUALITY_BINS)
+        for name, rate in ERROR_RATES.items():
+            self._lengths[name].add(error_length(qualities, rate))
+        if len(self._expected) and read.has_tag("ZM"):
+            self._key_signals.append(np.asarray(read.get_tag("ZM"))[: len(self._expected)])
+
+    def to_json(self):
+        """Signal-to-noise ratio, qualities and length histograms, as in the original's files."""
+        return {
+            **_key_statistics(self._flows, self._expected, self._key_signals),
+            "qv_histogram": self._quality.tolist(),
+            **{name: histogram.to_json() for name, histogram in self._lengths.items()},
+        }
+
+
+def merge_statistics(parts):
+    """Sum of several objects of `read_statistics`; histograms are padded to the longest.
+
+    Parameters
+    ----------
+    parts : sequence of dict
+        At least one.
+    """
+    return {"meta": parts[0]["meta"], **merge_reads(parts)}
+
+
+def merge_reads(parts):
+    """Sum of several objects of `ReadTally.to_json`."""
+    merged = {**_merged_key(parts), "qv_histogram": padded_sum([part["qv_histogram"] for part in parts])}
+    names = ("full", "insert", *ERROR_RATES)
+    return {**merged, **{name: merge_lengths([part[name] for part in parts]) for name in names}}
+
+
+def merge_lengths(parts):
+    """Sum of length histogram objects, padded to the longest."""
+    return _lengths_json(
+        sum(part["num_bases"] for part in parts),
+        sum(part["num_reads"] for part in parts),
+        max(part["max_read_length"] for part in parts),
+        padded_sum([part["read_length_histogram"] for part in parts]),
+    )
+
+
+def write_ionstats(basecaller_dir, *, key=LIBRARY_KEY, progress=None):
+    """Write `PREFIX.ionstats_basecaller.json` of each dataset, and their sum without filtered barcodes.
+
+    Parameters
+    ----------
+    basecaller_dir : path
+        Holds `datasets_basecaller.json` and its BAM files.
+    key : str
+        Library key.
+    progress : callable, optional
+        Called with (files done, files).
+
+    Returns
+    -------
+    path : Path
+        `ionstats_basecaller.json`.
+
+    Raises
+    ------
+    InputError
+        If a file is missing that should hold reads, or broken.
+    """
+    folder = Path(basecaller_dir)
+    content = read_json(folder / "datasets_basecaller.json")
+    described = content.get("read_groups", {})
+    datasets = [entry for entry in content.get("datasets", []) if _is_plain(entry.get("file_prefix", ""))]
+    kept = []
+    for number, entry in enumerate(datasets, 1):
+        bam = folder / f"{entry['file_prefix']}.basecaller.bam"
+        if bam.exists():
+            statistics = read_statistics(bam, key)
+            write_json(folder / f"{entry['file_prefix']}.ionstats_basecaller.json", statistics)
+            groups = [described.get(name, {}) for name in entry.get("read_groups", [])]
+            if not groups or not all(group.get("filtered", False) for group in groups):
+                kept.append(statistics)
+        elif entry.get("read_count"):
+            raise InputError(f"{bam}: is missing, though {entry['read_count']} reads are in it; run basecaller again.")
+        if progress:
+            progress(number, len(datasets))
+    path = folder / "ionstats_basecaller.json"
+    write_json(path, merge_statistics(kept) if kept else _no_reads())
+    return path
+
+
+def histogram_length(n_flows):
+    """Bins of a length histogram: 50 for each started 1 / 0.014 flows, 400 if the flows are unknown.
+
+    >>> histogram_length(400)
+    300
+    """
+    return int(50 * math.ceil(0.014 * n_flows)) if n_flows else 400
+
+
+def error_length(qualities, rate):
+    """Longest prefix, in bases, whose mean error probability is at most `rate`; 0 if there is none.
+
+    Examples
+    --------
+    The running mean error is 0.01, 0.01, 0.04, 0.0325, 0.028 (basecaller.md 12.11):
+
+    >>> error_length(np.array([20, 20, 10, 20, 20]), 0.02)
+    2
+    """
+    error = np.power(10.0, -0.1 * np.asarray(qualities, np.float64))
+    within = np.flatnonzero(np.cumsum(error) <= (rate + _ROUNDING) * np.arange(1, len(error) + 1))
+    return int(within[-1]) + 1 if len(within) else 0
+
+
+def flows_of(header):
+    """Nucleotides of all flows, from the first read group of a BAM header that tells them; empty if none does."""
+    return next((group["FO"] for group in header.get("RG", ()) if group.get("FO")), "")
+
+
+def _key_flows(flows, key):
+    """Bases that the key takes in each flow before that of its last base."""
+    if not flows or set(flows) - set(NUCS):
+        return np.zeros(0, np.int16)
+    return FlowOrder(flows, len(flows)).key_flowgram(key)[:-1]
+
+
+def _key_statistics(flows, expected, key_signals):
+    rows = [row for row in key_signals if len(row) == len(expected)]
+    signal = np.array(rows, np.float64).reshape(len(rows), len(expected))
+    moments: dict = {}
+    for nuc in NUCS:
+        of_nuc = np.array([flows[flow] == nuc for flow in range(len(expected))], bool)
+        moments[nuc] = {}
+        for name, bases in (("zeromer", 0), ("onemer", 1)):
+            values = signal[:, of_nuc & (expected == bases)] if len(expected) else signal
+            moments[nuc] |= {
+                f"key_{name}_1_moment": float(values.mean()) if values.size else 0.0,
+                f"key_{name}_2_moment": float((values**2).mean()) if values.size else 0.0,
+                f"key_{name}_count": int(values.size),
+            }
+    return {**moments, "system_snr": _system_snr(moments)}
+
+
+def _system_snr(moments):
+    """Mean over nucleotides with data of the distance of 1-mers from 0-mers over their mean spread."""
+    ratios = []
+    for of_nuc in moments.values():
+        spread = [
+            math.sqrt(max(0.0, of_nuc[f"key_{name}_2_moment"] - of_nuc[f"key_{name}_1_moment"] ** 2))
+            for name in ("zeromer", "onemer")
+        ]
+        if of_nuc["key_zeromer_count"] and of_nuc["key_onemer_count"] and sum(spread) > 0:
+            distance = of_nuc["key_onemer_1_moment"] - of_nuc["key_zeromer_1_moment"]
+            ratios.append(distance / (sum(spread) / 2))
+    return float(np.mean(ratios)) if ratios else 0.0
+
+
+def _merged_key(parts):
+    moments: dict = {}
+    for nuc in NUCS:
+        moments[nuc] = {}
+        for name in ("zeromer", "onemer"):
+            counts = [part[nuc][f"key_{name}_count"] for part in parts]
+            for moment in (1, 2):
+                field_name = f"key_{name}_{moment}_moment"
+                weighted = sum(count * part[nuc][field_name] for count, part in zip(counts, parts, strict=True))
+                moments[nuc][field_name] = weighted / sum(counts) if sum(counts) else 0.0
+            moments[nuc][f"key_{name}_count"] = sum(counts)
+    return {**moments, "system_snr": _system_snr(moments)}
+
+
+def _lengths_json(num_bases, num_reads, longest, histogram):
+    return {
+        "num_bases": num_bases,
+        "num_reads": num_reads,
+        "max_read_length": longest,
+        "mean_read_length": num_bases // num_reads if num_reads else 0,
+        "read_length_histogram": histogram,
+    }
+
+
+def padded_sum(rows):
+    """Sum of lists of counts, as long as the longest."""
+    total = np.zeros(max(map(len, rows)), np.int64)
+    for row in rows:
+        total[: len(row)] += np.asarray(row, np.int64)
+    return total.tolist()
+
+
+def _no_reads():
+    empty = Lengths(histogram_length(0)).to_json()
+    return {
+        "meta": {"format_name": "ionstats_basecaller", "format_version": "1.0"},
+        **_key_statistics("", np.zeros(0), []),
+        "qv_histogram": [0] * QUALITY_BINS,
+        **{name: empty for name in ("full", "insert", *ERROR_RATES)},
+    }
+
+
+def _is_plain(prefix):
+    """Names come from a file; only plain ones stay in the folder."""
+    return bool(prefix) and Path(prefix).name == prefix

@@ -1,0 +1,1 @@
+"""What plugins get: startplugin.json, barcodes.json and the files around them."""

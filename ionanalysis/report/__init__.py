@@ -1,0 +1,125 @@
+"""One self-contained HTML page on a result: what the chip held, what the signals were like, how good the reads are."""
+
+from pathlib import Path
+
+from ionanalysis.errors import InputError
+from ionanalysis.io.atomic import write_whole
+from ionanalysis.metrics.accuracy import Accuracy
+from ionanalysis.report.reads import gather_reads
+from ionanalysis.report.result import Result, at
+from ionanalysis.report.run_sections import headline, settings_section, timing_section
+from ionanalysis.report.sections import (
+    accuracy_section,
+    barcode_section,
+    chip_section,
+    funnel_section,
+    key_section,
+    length_section,
+    noise_section,
+    phase_section,
+    quality_section,
+    signal_section,
+)
+
+__all__ = ["write_report"]
+
+
+def write_report(result_dir, *, truth=None, path=None):
+    """Write ``report.html`` on a result directory; parts that are missing are named in the page.
+
+    Parameters
+    ----------
+    result_dir : str or Path
+        Result directory (interface.md), whole or of some stages only.
+    truth : Accuracy or path, optional
+        How the reads compare with the truth (`ionanalysis.metrics.accuracy`), or ``truth.h5`` of a simulated chip,
+        or the directory it lies in, to score them against.
+    path : str or Path, optional
+        Where to write; ``report.html`` in `result_dir` by default.
+
+    Returns
+    -------
+    Path
+        The page. It needs no other file and no network, and runs no script.
+
+    Raises
+    ------
+    InputError
+        If `result_dir` is no directory, or `truth` names no truth file.
+    OutputError
+        If the page cannot be written.
+    """
+    result_dir = Path(result_dir)
+    if not result_dir.is_dir():
+        raise InputError(f"{result_dir}: is no directory; expected the result of a run.")
+    path = Path(path) if path else result_dir / "report.html"
+    result = Result(result_dir)
+    accuracy = truth if truth is None or isinstance(truth, Accuracy) else _scored(result, truth)
+    write_whole(path, _page(result, accuracy))
+    return path
+
+
+def _scored(result, truth):
+    from ionanalysis.io.truth import read_truth
+    from ionanalysis.metrics.simulated import score_bams
+
+    return score_bams(result.library_bams, read_truth(truth))
+
+
+def _page(result, accuracy):
+    try:
+        reads = gather_reads(result.library_bams) if result.library_bams else None
+    except InputError as error:
+        result.problems.append(str(error))
+        reads = None
+    sections = [
+        chip_section(result),
+        key_section(result),
+        noise_section(result),
+        phase_section(result),
+        signal_section(reads),
+        length_section(reads),
+        quality_section(reads),
+        funnel_section(result),
+        barcode_section(result),
+        accuracy_section(accuracy),
+        timing_section(result),
+        settings_section(result),
+    ]
+    return _render(
+        title=f"Run {_first(result, 'run_id') or result.path.resolve().name}",
+        subtitle=_subtitle(result),
+        headline=headline(result, reads, accuracy),
+        problems=result.problems,
+        sections=[section for section in sections if section is not None],
+    )
+
+
+def _render(**content):
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from ionanalysis import __version__
+
+    # Sample names, comments and paths come from files: everything is escaped, always.
+    pages = Environment(
+        loader=PackageLoader("ionanalysis", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return pages.get_template("page.html.jinja").render(version=__version__, **content)
+
+
+def _subtitle(result):
+    facts = [
+        ("chip", _first(result, "chip_type")),
+        ("flows", _first(result, "num_flows")),
+        ("base caller", _first(result, "version")),
+    ]
+    return ", ".join(f"{name} {value}" for name, value in facts if value)
+
+
+def _first(result, name):
+    found = at(result.basecaller, "BaseCaller", name)
+    return str(found)[:80] if found else ""
