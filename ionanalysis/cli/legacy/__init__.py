@@ -1,0 +1,1 @@
+"""The original's programs by their old names: same options, same files, our engine."""

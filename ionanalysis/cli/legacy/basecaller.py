@@ -1,0 +1,140 @@
+"""`BaseCaller`: wells to reads, with the original's options."""
+
+import os
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import get_type_hints
+
+from ionanalysis.cli.legacy.basecaller_flags import BASECALLER_FLAGS
+from ionanalysis.cli.legacy.effects import apply_flags
+from ionanalysis.cli.legacy.program import Program
+from ionanalysis.cli.progress import open_progress
+from ionanalysis.cli.run import terminated_as_interrupt
+from ionanalysis.errors import InputError, UsageError
+from ionanalysis.executors import open_executor
+from ionanalysis.options.barcodes import BarcodeOptions
+from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.filters import FilterOptions, TrimOptions
+from ionanalysis.options.stage import StageOptions
+
+CLASSES = (StageOptions, PhaseOptions, SolverOptions, FilterOptions, TrimOptions, BarcodeOptions)
+
+OUTSIDE = {
+    "barcode-mode": (0, 3, 2),
+    "barcode-filter": (0, 0.999999, 0.01),
+    "barcode-filter-weight": (0, 1, 0.1),
+    "barcode-filter-minreads": (0, float("inf"), 20),
+    "barcode-error-filter": (0, 1.999999, 0.0),
+    "barcode-filter-postpone": (0, 2, 0),
+}
+"""Least and greatest value of an option, and what the original puts in place of one outside (basecaller.md 1.9)."""
+
+
+def main(argv=None):
+    """Entry point of `BaseCaller`."""
+    usage = "BaseCaller [options] --input-dir DIR --output-dir DIR"
+    return Program("BaseCaller", usage, BASECALLER_FLAGS, _call_bases, lambda error: 1)(argv)
+
+
+def _call_bases(values, words, note):
+    from ionanalysis.basecaller.stage import BasecallerInputs, BasecallerOptions, run_basecaller
+
+    if words:
+        raise UsageError(f"{words[0]!r} belongs to no option; --help lists the options.")
+    effects = apply_flags(BASECALLER_FLAGS, values, CLASSES, CONVERTERS)
+    for text in effects.notes:
+        note(text)
+    asked = effects.arguments
+    offset = _block_offset(asked)
+    wells, mask = find_wells(asked, offset)
+    output_dir = Path(asked.get("output_dir", "."))
+    datasets = asked.get("datasets")
+    inputs = BasecallerInputs(
+        wells=wells,
+        mask=mask,
+        run_id=asked.get("run_id") or _hashed_run_id(output_dir),
+        flow_cycle=asked.get("flow_order", "").upper(),
+        datasets=Path(datasets) if datasets else None,
+        offset=offset,
+        **{name: asked[name].upper() for name in ("library_key", "tf_key") if name in asked},
+    )
+    kinds = get_type_hints(BasecallerOptions)
+    options = BasecallerOptions(**{part.name: effects.option(kinds[part.name]) for part in fields(BasecallerOptions)})
+    n_threads = asked.get("n_threads") or len(os.sched_getaffinity(0))
+    with terminated_as_interrupt(), open_progress() as progress, open_executor(f"threads:{n_threads}") as executor:
+        run_basecaller(
+            inputs,
+            output_dir,
+            options,
+            executor=executor,
+            command_line=shlex.join(["BaseCaller", *(f"--{name}={values[name]}" for name in values)]),
+            progress=lambda done, total: progress("basecaller", done, total),
+        )
+
+
+def find_wells(asked, offset):
+    """Wells file and mask, as the original looks for them (basecaller.md 1.1).
+
+    Parameters
+    ----------
+    asked : dict
+        Lists `input_dirs`, or `wells` and `masks`.
+    offset : tuple of int
+        Row and column of the block, whose directory is tried first.
+
+    Raises
+    ------
+    UsageError
+        If there are several wells files, or the lists do not match.
+    InputError
+        If a file is missing.
+    """
+    wells, masks = asked.get("wells", ()), asked.get("masks", ())
+    folders = [Path(folder) for folder in asked.get("input_dirs", (".",))]
+    if wells or masks:
+        if len(wells) != len(masks):
+            raise UsageError(f"--wells names {len(wells)} files, --mask {len(masks)}; each wells file needs its mask.")
+        pairs = [(Path(one), Path(other)) for one, other in zip(wells, masks, strict=True)]
+    else:
+        pairs = [_in_folder(folder, offset) for folder in folders]
+    if len(pairs) > 1:
+        raise UsageError(f"{len(pairs)} wells files are given; sums of several are not offered, give one.")
+    found, mask = pairs[0]
+    if not mask.exists():
+        mask = folders[0] / "bfmask.bin"
+    for path, what in ((found, "1.wells"), (mask, "analysis.bfmask.bin or bfmask.bin")):
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file; name the directory of {what} with --input-dir.")
+    return found, mask
+
+
+def _in_folder(folder, offset):
+    block = folder / f"block_X{offset[1]}_Y{offset[0]}"
+    place = block if (block / "1.wells").exists() else folder
+    mask = place / "analysis.bfmask.bin"
+    return place / "1.wells", mask if mask.exists() else place / "bfmask.bin"
+
+
+def _block_offset(asked):
+    """Row and column of the first well; the option says column first."""
+    col, row = asked.get("block_offset", (0, 0))
+    return asked.get("block_row_offset", row), asked.get("block_col_offset", col)
+
+
+def _hashed_run_id(output_dir):
+    from ionanalysis.run import hash_run_id
+
+    # The original does so; `ionanalysis run` never takes it from a path.
+    return hash_run_id(str(output_dir.resolve()))
+
+
+def _replaced(least, most, instead):
+    return lambda value: value if least <= value <= most else instead
+
+
+CONVERTERS = {name: _replaced(*bounds) for name, bounds in OUTSIDE.items()} | {
+    "keynormalizer": lambda value: value if value in ("adaptive", "off") else "gain",
+    "trim-adapter": lambda value: () if value == ("off",) else value,
+    "trim-adapter-tf": lambda value: () if value == ("off",) else value,
+}

@@ -1,0 +1,36 @@
+"""Call bases again from the flow signals that a BAM file carries; other tags are kept.
+
+For files whose wells and images are gone: signals come from tag ZM with the phase of ZP, or from FZ of older files.
+The result is unaligned.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.options.basecaller import SolverOptions
+
+
+def add_arguments(parser):
+    parser.add_argument("bam", metavar="IN.bam", type=Path, help="reads with flow signals")
+    parser.add_argument("-o", "--output", metavar="OUT.bam", type=Path, required=True, help="BAM file to make")
+    parser.add_argument("--threads", type=int, help="threads; results do not depend on them [all cores]", metavar="N")
+    add_options(parser, SolverOptions)
+
+
+def run(args):
+    from ionanalysis.basecaller.recall import recall_bam
+
+    counts = recall_bam(
+        args.bam,
+        args.output,
+        from_args(SolverOptions, args),
+        n_threads=args.threads,
+        command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
+    )
+    print(
+        f"{counts.reads} reads, {counts.bases} bases; {counts.changed} reads changed, {counts.kept} kept as they were",
+        file=sys.stderr,
+    )
+    print(args.output)

@@ -1,0 +1,112 @@
+"""Run the whole pipeline: raw images (or wells) to reads, metrics, report and plugin inputs."""
+
+import json
+import shlex
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.cli.progress import duration, open_progress
+from ionanalysis.pipeline import STAGE_NAMES, PipelineRequest, option_classes, run_pipeline
+
+
+def add_arguments(parser):
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="raw run, wells with mask, or a former result")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="RESULT_DIR", help="directory of the result"
+    )
+    stages = ", ".join(STAGE_NAMES)
+    parser.add_argument("--from", dest="first", metavar="STAGE", default=STAGE_NAMES[0], help=f"first of {stages}")
+    parser.add_argument("--to", dest="last", metavar="STAGE", default=STAGE_NAMES[-1], help="last stage to run")
+    parser.add_argument("--resume", action="store_true", help="skip stages that a former call has finished")
+    parser.add_argument("--barcodes", metavar="NAME|CSV", help="barcode set, by name or as a file")
+    parser.add_argument("--run-id", metavar="XXXXX", help="first part of read names [from the raw data]")
+    parser.add_argument("--executor", metavar="SPEC", default="threads", help="threads:N, processes:N or dask:ADDRESS")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of a stage [all cores]")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
+    add_options(parser, *option_classes())
+
+
+def run(args):
+    request = PipelineRequest(
+        run_dir=args.run_dir.absolute(),
+        result_dir=args.output.absolute(),
+        first=args.first,
+        last=args.last,
+        resume=args.resume,
+        executor=args.executor,
+        n_threads=_thread_count(args.threads),
+        run_id=_run_id(args.run_id),
+        barcodes=args.barcodes,
+        options=tuple(from_args(cls, args) for cls in option_classes()),
+        command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
+    )
+    with terminated_as_interrupt(), open_progress() as progress:
+        result = run_pipeline(request, progress=progress, note=progress.note)
+    print(summary_text(result), file=sys.stderr)
+    if args.json:
+        print(json.dumps(summary(result), indent=2))
+    else:
+        print(result.result_dir)
+
+
+@contextmanager
+def terminated_as_interrupt():
+    """Treat SIGTERM, which clusters send at a time limit, as Ctrl-C: the record is closed, `--resume` goes on."""
+
+    def interrupt(_signal, _frame):
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def summary(result):
+    """What a script may want to know of a result."""
+    return {
+        "result_dir": str(result.result_dir),
+        "run_id": result.run_id,
+        "reads": result.n_reads,
+        "bases": result.n_bases,
+        "bam": [str(path) for path in result.bam_paths],
+        "report": str(result.report_path) if result.report_path else None,
+        "ran": list(result.ran),
+        "skipped": list(result.skipped),
+        "seconds": result.seconds,
+    }
+
+
+def summary_text(result):
+    """The same for people."""
+    length = result.n_bases / result.n_reads if result.n_reads else 0
+    total = sum(seconds for name, seconds in result.seconds.items() if name in result.ran)
+    lines = [f"{result.n_reads} reads, {result.n_bases} bases, mean length {length:.1f}; {duration(total)} in all"]
+    if result.bam_paths:
+        more = f" and {len(result.bam_paths) - 1} more" if len(result.bam_paths) > 1 else ""
+        lines.append(f"reads:   {result.bam_paths[0]}{more}")
+    if result.report_path:
+        lines.append(f"report:  {result.report_path}")
+    lines.append(f"result:  {result.result_dir}")
+    return "\n".join(lines)
+
+
+def _thread_count(n_threads):
+    from ionanalysis.errors import UsageError
+
+    if n_threads is not None and n_threads < 1:
+        raise UsageError(f"--threads {n_threads}: must be 1 or more.")
+    return n_threads
+
+
+def _run_id(run_id):
+    """Read names are `RUNID:row:col`: five letters or digits keep them readable for other tools."""
+    from ionanalysis.errors import UsageError
+
+    if run_id is not None and not (len(run_id) == 5 and run_id.isascii() and run_id.isalnum()):
+        raise UsageError(f"--run-id {run_id!r}: must be five letters or digits.")
+    return run_id

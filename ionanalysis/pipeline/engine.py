@@ -1,0 +1,185 @@
+"""Runs stages in order, keeps `run.json`, skips what is done."""
+
+import os
+import time
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from json import dumps
+from pathlib import Path
+
+from ionanalysis import __version__
+from ionanalysis.errors import InputError, InterruptedRunError, UsageError
+from ionanalysis.executors import open_executor
+from ionanalysis.io.barcode_set import open_barcode_set
+from ionanalysis.io.jsonfile import read_json
+from ionanalysis.pipeline.prepare import make_folders, prepare_result
+from ionanalysis.pipeline.record import RunRecord, checksums
+from ionanalysis.pipeline.request import StageContext, stage_range
+from ionanalysis.pipeline.sources import find_source
+from ionanalysis.pipeline.stages import STAGES
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """What a call of the pipeline left."""
+
+    result_dir: Path
+    run_id: str
+    ran: tuple[str, ...]
+    """Stages that ran in this call."""
+    skipped: tuple[str, ...]
+    """Stages that a former call had finished."""
+    seconds: dict
+    """Time of each stage."""
+    n_reads: int
+    n_bases: int
+    bam_paths: tuple[Path, ...]
+    report_path: Path | None
+
+
+def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
+    """Run the stages that `request` asks for.
+
+    Parameters
+    ----------
+    request : PipelineRequest
+    stages : sequence of Stage
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+    note : callable, optional
+        Gets a sentence where something is worth knowing.
+
+    Returns
+    -------
+    PipelineResult
+
+    Raises
+    ------
+    UsageError
+        If the request contradicts itself, or would overwrite a finished result.
+    InputError
+        If the run directory lacks something.
+    InterruptedRunError
+        If a stage is interrupted (KeyboardInterrupt); `resume` finishes the run.
+    """
+    progress = progress or (lambda stage, done, total: None)
+    note = note or (lambda text: None)
+    by_name = {stage.name: stage for stage in stages}
+    chosen = stage_range(tuple(by_name), request.first, request.last)
+    _expect_room(request, stages)
+    if not request.executor.startswith("dask:"):
+        # A wrong word must not show up after the first stages have run.
+        with open_executor(request.executor, 1):
+            pass
+    barcode_set = open_barcode_set(request.barcodes) if request.barcodes else None
+    source = find_source(request)
+    make_folders(request.result_dir)
+    _sweep(request.result_dir)
+    prepare_result(request, source.facts, barcode_set)
+    options = {name: values for stage in stages for name, values in _stage_options(stage, request).items()}
+    record = RunRecord.begin(request, source.facts, checksums(source.inputs, request.run_dir), options)
+    n_threads = request.n_threads or worker_count(request.executor)
+    given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
+    ran: list[str] = []
+    skipped: list[str] = []
+    for place, name in enumerate(chosen):
+        stage = by_name[name]
+        key = {"ionanalysis": __version__, "inputs": given, "options": _stage_options(stage, request)}
+        if request.resume and not ran and record.is_whole(name, key):
+            skipped.append(name)
+            note(f"{name}: was finished before.")
+            continue
+        record.forget(chosen[place:])
+        context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name))
+        _run_stage(stage, context, record, key)
+        ran.append(name)
+    record.close("done")
+    return _result(request, source.facts, record, tuple(ran), tuple(skipped))
+
+
+def worker_count(spec):
+    """Workers that an executor's word stands for; all cores where it names no number."""
+    number = spec.partition(":")[2]
+    return int(number) if number.isdigit() and int(number) else len(os.sched_getaffinity(0))
+
+
+def _run_stage(stage, context, record, key):
+    record.start(stage.name, key)
+    started = time.monotonic()
+    try:
+        # Starts the stage's clock; how many parts it has is not known yet.
+        context.progress(0, 0)
+        stage.work(context)
+        outputs = stage.outputs(context)
+        missing = [path for path in outputs if not path.is_file()]
+        if missing or not outputs:
+            raise InputError(f"stage {stage.name} left no {missing[0] if missing else 'result'}; see the log above.")
+    except KeyboardInterrupt:
+        record.stop(stage.name, "interrupted")
+        raise InterruptedRunError(
+            f"{context.result_dir}: interrupted in stage {stage.name}; the same command with --resume finishes it."
+        ) from None
+    except BaseException:
+        record.stop(stage.name, "failed")
+        raise
+    record.finish(stage.name, time.monotonic() - started, outputs)
+
+
+def _stage_options(stage, request):
+    """Options of a stage as plain values, as they will read when `run.json` is read again."""
+    return {cls.__name__: _plain(request.option(cls).to_json()) for cls in stage.options}
+
+
+def _plain(values):
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _fingerprint(inputs, run_id, barcode_set):
+    """One number for all that a result depends on besides options."""
+    barcodes = [vars(barcode) for barcode in barcode_set or ()]
+    text = dumps([inputs, run_id, barcodes], sort_keys=True)
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _expect_room(request, stages):
+    """Refuse to write over raw data or over a finished result."""
+    if request.result_dir.exists() and not request.result_dir.is_dir():
+        raise UsageError(f"{request.result_dir}: is a file; name a directory for the result.")
+    if request.first != stages[0].name:
+        return
+    if request.result_dir.exists() and request.run_dir.exists() and request.result_dir.samefile(request.run_dir):
+        raise UsageError(f"{request.result_dir}: holds the raw data; name another directory for the result.")
+    record = RunRecord.read(request.result_dir)
+    if record and record.content.get("status") == "done" and not request.resume:
+        raise UsageError(
+            f"{request.result_dir}: holds a finished result; use --resume to add to it, --from STAGE to make part "
+            "of it again, or another directory."
+        )
+
+
+def _sweep(result_dir):
+    """Delete what a killed call left half-written."""
+    for path in result_dir.rglob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
+def _result(request, facts, record, ran, skipped):
+    result_dir = request.result_dir
+    groups = _read_groups(result_dir / "basecaller_results" / "datasets_basecaller.json")
+    report_path = result_dir / "report.html"
+    return PipelineResult(
+        result_dir=result_dir,
+        run_id=facts.run_id,
+        ran=ran,
+        skipped=skipped,
+        seconds={name: stage.get("seconds", 0.0) for name, stage in record.stages.items()},
+        n_reads=sum(int(group.get("read_count", 0)) for group in groups),
+        n_bases=sum(int(group.get("total_bases", 0)) for group in groups),
+        bam_paths=tuple(sorted((result_dir / "basecaller_results").glob("*.basecaller.bam"))),
+        report_path=report_path if report_path.exists() else None,
+    )
+
+
+def _read_groups(path):
+    return list(read_json(path).get("read_groups", {}).values()) if path.exists() else []

@@ -1,0 +1,94 @@
+"""What a user asks of the pipeline, and what the stages get to see."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ionanalysis.errors import UsageError
+from ionanalysis.io.barcode_set import BarcodeSet
+from ionanalysis.options.base import Options
+from ionanalysis.plugin.ion_params import RunFacts
+
+STAGES_TO_COME = ("calibration", "alignment")
+"""Stages of the original that this release does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineRequest:
+    """One call of the pipeline."""
+
+    run_dir: Path
+    """Raw run, a directory with wells and mask, or a former result."""
+    result_dir: Path
+    first: str = "beadfind"
+    last: str = "plugins"
+    resume: bool = False
+    """Skip stages whose outputs are whole and were made with the same inputs and options."""
+    executor: str = "threads"
+    """Where blocks of work run (`ionanalysis.executors.open_executor`)."""
+    n_threads: int | None = None
+    run_id: str | None = None
+    """Five characters that reads are named after; from the raw data by default."""
+    barcodes: str | None = None
+    """Name of a shipped barcode set, or path of a CSV file."""
+    options: tuple[Options, ...] = ()
+    """Options of the stages; classes that are not among them have their defaults."""
+    command_line: str = ""
+    """Recorded in `run.json`."""
+
+    def option(self, cls):
+        """The options of class `cls`: those given, else the defaults."""
+        return next((given for given in self.options if isinstance(given, cls)), None) or cls()
+
+
+def stage_range(names, first, last):
+    """The stages from `first` to `last`.
+
+    Raises
+    ------
+    UsageError
+        If a name is not among `names`, or they come in the wrong order.
+    """
+    for name in (first, last):
+        if name in STAGES_TO_COME:
+            raise UsageError(f"stage {name} is not part of this release; stages are {', '.join(names)}.")
+        if name not in names:
+            raise UsageError(f"stage {name!r} is unknown; stages are {', '.join(names)}.")
+    chosen = names[names.index(first) : names.index(last) + 1]
+    if not chosen:
+        raise UsageError(f"--from {first} --to {last}: {last} comes before {first}; stages are {', '.join(names)}.")
+    return chosen
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """All that a stage gets to see."""
+
+    request: PipelineRequest
+    facts: RunFacts
+    barcode_set: BarcodeSet | None
+    n_threads: int
+    progress: Callable[[int, int], None]
+    """``progress(done, total)``."""
+
+    @property
+    def result_dir(self):
+        return self.request.result_dir
+
+    @property
+    def sigproc_dir(self):
+        return self.result_dir / "sigproc_results"
+
+    @property
+    def basecaller_dir(self):
+        return self.result_dir / "basecaller_results"
+
+    @property
+    def mask_path(self):
+        """The mask that knows most: after signal fitting, else after bead finding."""
+        fitted = self.sigproc_dir / "analysis.bfmask.bin"
+        return fitted if fitted.exists() else self.sigproc_dir / "bfmask.bin"
+
+    def option(self, cls):
+        """Options of class `cls`, as asked for."""
+        return self.request.option(cls)

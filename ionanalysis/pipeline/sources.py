@@ -1,0 +1,153 @@
+"""Where the data of a call come from: raw images, wells with masks, or a former result."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ionanalysis.errors import InputError, OutputError
+from ionanalysis.io.explog import normal_key
+from ionanalysis.io.jsonfile import read_json
+from ionanalysis.plugin.expmeta import json_object
+from ionanalysis.plugin.ion_params import RunFacts, log_entries
+from ionanalysis.run import hash_run_id, open_run
+from ionanalysis.wells import open_wells
+
+RAW_STAGES = ("beadfind", "sigproc")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data of a call."""
+
+    facts: RunFacts
+    inputs: tuple[Path, ...]
+    """Files that the result depends on."""
+
+
+def find_source(request):
+    """What is known of the run, and its files. Links what a former result gives into the new one.
+
+    Raises
+    ------
+    InputError
+        If the directory is missing, or lacks what the first stage needs.
+    """
+    run_dir = request.run_dir
+    if not run_dir.is_dir():
+        raise InputError(f"{run_dir}: there is no such directory; name a run directory.")
+    if request.first in RAW_STAGES:
+        return _raw_source(request)
+    return _wells_source(request)
+
+
+def _raw_source(request):
+    run = open_run(request.run_dir, run_id=request.run_id)
+    if run.is_composite:
+        names = ", ".join(block.name for block in run.blocks[:3])
+        raise InputError(
+            f"{run.path}: holds a chip cut into {len(run.blocks)} blocks ({names}, ...), which this release does not "
+            f"merge; give one block, such as {run.path / run.blocks[0].name}."
+        )
+    run.expect_flows()
+    if request.first == "sigproc" and not (request.result_dir / "sigproc_results" / "bfmask.bin").exists():
+        raise InputError(f"{request.result_dir}: has no sigproc_results/bfmask.bin; start with --from beadfind.")
+    facts = RunFacts(
+        raw_dir=str(run.path),
+        run_id=run.run_id,
+        flow_order=run.flow_order.cycle,
+        n_flows=run.n_flows,
+        chip=run.chip,
+        library_key=run.library_key,
+        tf_key=run.tf_key,
+        tiled=bool(run.explog and len(run.explog.blocks) > 1),
+        log=log_entries(run.explog),
+    )
+    files = [run.flow_path(flow) for flow in range(run.n_flows)]
+    files += sorted(run.path.glob("beadfind_pre_*.dat"))
+    files += [path for path in run.path.glob("explog*") if path.is_file()]
+    return Source(facts, tuple(files))
+
+
+def _wells_source(request):
+    """From wells and mask, or from the folders of a former result."""
+    # A stage's own folder is never linked: what it writes would reach the former result.
+    folders = ("sigproc_results",) if request.first == "basecaller" else ("sigproc_results", "basecaller_results")
+    link_former(request.run_dir, request.result_dir, folders)
+    wells_path = request.result_dir / "sigproc_results" / "1.wells"
+    if not wells_path.exists():
+        raise InputError(
+            f"{request.run_dir}: holds neither 1.wells nor sigproc_results/1.wells; --from {request.first} needs wells "
+            "and mask. Start from raw images with --from beadfind."
+        )
+    masks = [wells_path.with_name(name) for name in ("analysis.bfmask.bin", "bfmask.bin")]
+    mask = next((path for path in masks if path.exists()), None)
+    if mask is None:
+        raise InputError(f"{request.run_dir}: has no analysis.bfmask.bin or bfmask.bin beside 1.wells; copy the mask.")
+    former = request.run_dir / "ion_params_00.json"
+    facts = _former_facts(request, former) if former.exists() else _wells_facts(request, wells_path)
+    return Source(facts, (wells_path, mask))
+
+
+def link_former(run_dir, result_dir, folders):
+    """Link the files in `folders` of a former result, or a bare wells file and its masks, into a new result directory.
+
+    Raises
+    ------
+    OutputError
+        If a link cannot be made.
+    """
+    if run_dir.resolve() == result_dir.resolve():
+        return
+    for folder in folders:
+        places = [run_dir / folder, run_dir / "onboard_results" / folder]
+        if folder == "sigproc_results":
+            places.append(run_dir)
+        place = next((place for place in places if _has_results(place, folder)), None)
+        for path in sorted(place.iterdir()) if place else ():
+            # A bare directory may hold anything beside the wells: only what belongs to them is linked.
+            if path.is_file() and (place != run_dir or path.name == "1.wells" or "bfmask" in path.name):
+                _link(path, result_dir / folder / path.name)
+
+
+def _has_results(place, folder):
+    name = "1.wells" if folder == "sigproc_results" else "datasets_basecaller.json"
+    return (place / name).is_file()
+
+
+def _link(target, link):
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink() or not link.exists():
+            link.unlink(missing_ok=True)
+            link.symlink_to(target.resolve())
+    except OSError as error:
+        raise OutputError(f"{link}: cannot be made ({error.strerror}); choose another place.") from error
+
+
+def _former_facts(request, path):
+    params = json_object(read_json(path))
+    log = json_object(json_object(params.get("exp_json")).get("log"))
+    return RunFacts(
+        raw_dir=str(params.get("pathToData") or request.run_dir),
+        run_id=request.run_id or str(params.get("runid") or "") or hash_run_id(str(sorted(log.items()))),
+        flow_order=str(params.get("flowOrder") or "TACG"),
+        n_flows=int(params.get("flows") or 0),
+        chip=str(params.get("chiptype") or ""),
+        library_key=str(params.get("libraryKey") or RunFacts.library_key),
+        tf_key=str(params.get("tfKey") or RunFacts.tf_key),
+        tiled=params.get("rawdatastyle") == "tiled",
+        log=log,
+    )
+
+
+def _wells_facts(request, wells_path):
+    with open_wells(wells_path) as wells:
+        info = {normal_key(key): str(value) for key, value in wells.info.items()}
+        return RunFacts(
+            raw_dir=str(request.run_dir),
+            run_id=request.run_id or hash_run_id(f"{wells.shape} {sorted(info.items())}"),
+            flow_order=wells.flow_order.cycle,
+            n_flows=len(wells.flow_order),
+            chip=wells.chip or "",
+            library_key=info.get("librarykeysequence") or RunFacts.library_key,
+            log=info,
+        )

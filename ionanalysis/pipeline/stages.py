@@ -1,0 +1,165 @@
+"""The stages, in order: what each runs, which options it has, which files it leaves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import get_type_hints
+
+from ionanalysis.blocks import block_offset
+from ionanalysis.executors import open_executor
+from ionanalysis.io.atomic import write_whole
+from ionanalysis.metrics.peak_signal import raw_peak_signal
+from ionanalysis.options.barcodes import BarcodeOptions
+from ionanalysis.options.base import Options
+from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.filters import FilterOptions, TrimOptions
+from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
+from ionanalysis.options.stage import StageOptions
+from ionanalysis.pipeline.request import StageContext
+from ionanalysis.plugin.downloads import link_downloads
+from ionanalysis.plugin.inputs import write_plugin_inputs
+from ionanalysis.plugin.ion_params import iso_date
+from ionanalysis.run import open_run
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the pipeline."""
+
+    name: str
+    work: Callable[[StageContext], None]
+    outputs: Callable[[StageContext], list[Path]]
+    """Files that a finished stage has left; `--resume` checks them."""
+    options: tuple[type[Options], ...] = ()
+
+
+def _beadfind(context):
+    from ionanalysis.sigproc.stage import run_beadfind
+
+    run_beadfind(
+        _open_run(context),
+        context.sigproc_dir,
+        context.option(BeadfindOptions),
+        n_threads=context.n_threads,
+        progress=context.progress,
+    )
+
+
+def _signals(context):
+    from ionanalysis.sigproc.stage import run_signals
+
+    run_signals(
+        _open_run(context),
+        context.sigproc_dir,
+        context.option(SignalOptions),
+        n_threads=context.n_threads,
+        progress=context.progress,
+    )
+
+
+def _open_run(context):
+    return open_run(context.request.run_dir, run_id=context.facts.run_id)
+
+
+def _basecaller(context):
+    from ionanalysis.basecaller.stage import BasecallerInputs, BasecallerOptions, run_basecaller
+
+    for old in context.basecaller_dir.glob("*.bam"):
+        old.unlink()
+    facts = context.facts
+    inputs = BasecallerInputs(
+        wells=context.sigproc_dir / "1.wells",
+        mask=context.mask_path,
+        run_id=facts.run_id,
+        library_key=facts.library_key,
+        tf_key=facts.tf_key,
+        datasets=context.basecaller_dir / "datasets_pipeline.json",
+        offset=block_offset(Path(facts.raw_dir).name) or (0, 0),
+        run_date=iso_date(facts.log.get("start_time", ""), facts.log.get("experiment_name", "")),
+    )
+    kinds = get_type_hints(BasecallerOptions)
+    options = BasecallerOptions(**{part.name: context.option(kinds[part.name]) for part in fields(BasecallerOptions)})
+    with open_executor(context.request.executor, context.n_threads) as executor:
+        run_basecaller(
+            inputs,
+            context.basecaller_dir,
+            options,
+            executor=executor,
+            command_line=context.request.command_line,
+            progress=context.progress,
+        )
+
+
+def _statistics(context):
+    from ionanalysis.metrics.ionstats_basecaller import write_ionstats
+    from ionanalysis.metrics.tf_stats import write_tf_stats
+
+    facts = context.facts
+    write_ionstats(context.basecaller_dir, key=facts.library_key, progress=context.progress)
+    write_tf_stats(context.basecaller_dir, _test_fragments(context), key=facts.tf_key)
+    write_whole(
+        context.result_dir / "raw_peak_signal", raw_peak_signal(context.sigproc_dir, facts.library_key, facts.tf_key)
+    )
+
+
+def _test_fragments(context):
+    """Sequences of the run's test fragments: its own file, else those that the package ships."""
+    places = (context.request.run_dir, Path(context.facts.raw_dir))
+    own = (place / "DefaultTFs.fasta" for place in places)
+    return next((path for path in own if path.is_file()), files("ionanalysis.io") / "test_fragments.fasta")
+
+
+def _report(context):
+    from ionanalysis.report import write_report
+
+    # Simulated runs have their truth beside the images.
+    truth = context.request.run_dir / "truth.h5"
+    write_report(context.result_dir, truth=truth if truth.is_file() else None)
+    context.progress(1, 1)
+
+
+def _plugins(context):
+    link_downloads(context.result_dir)
+    write_plugin_inputs(context.result_dir)
+    context.progress(1, 1)
+
+
+def _files(folder, *names):
+    return lambda context: [context.result_dir / folder / name for name in names]
+
+
+def _basecaller_files(context):
+    bams = sorted(context.basecaller_dir.glob("*.basecaller.bam"))
+    return [context.basecaller_dir / name for name in ("BaseCaller.json", "datasets_basecaller.json")] + bams
+
+
+_statistics_files = _files(
+    "", "basecaller_results/ionstats_basecaller.json", "basecaller_results/TFStats.json", "raw_peak_signal"
+)
+
+STAGES = (
+    Stage("beadfind", _beadfind, _files("sigproc_results", "bfmask.bin", "bfmask.stats"), (BeadfindOptions,)),
+    Stage(
+        "sigproc",
+        _signals,
+        _files("sigproc_results", "1.wells", "analysis.bfmask.bin", "analysis.bfmask.stats"),
+        (SignalOptions,),
+    ),
+    Stage(
+        "basecaller",
+        _basecaller,
+        _basecaller_files,
+        (StageOptions, PhaseOptions, SolverOptions, FilterOptions, TrimOptions, BarcodeOptions),
+    ),
+    Stage("statistics", _statistics, _statistics_files),
+    Stage("report", _report, _files("", "report.html")),
+    Stage("plugins", _plugins, _files("", "startplugin.json", "barcodes.json")),
+)
+
+STAGE_NAMES = tuple(stage.name for stage in STAGES)
+
+
+def option_classes():
+    """Option classes of all stages, each once, in the order of the stages."""
+    return tuple(dict.fromkeys(cls for stage in STAGES for cls in stage.options))
