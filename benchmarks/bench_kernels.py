@@ -1,0 +1,219 @@
+"""Compiled kernels, each build of them, beside the plain NumPy twins that say what they compute."""
+
+import numpy as np
+
+from ionanalysis import _core
+from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
+from ionanalysis.options.filters import P1_ADAPTER
+from ionanalysis.reference import adapter as adapter_twin
+from ionanalysis.reference import dat as dat_twin
+from ionanalysis.reference import phase as phase_twin
+from ionanalysis.reference import simulate as simulate_twin
+from ionanalysis.reference import solve as solve_twin
+from ionanalysis.reference import traces as traces_twin
+
+TWIN = "reference"
+FLOWS = FlowOrder(DEFAULT_CYCLE, 200)
+PHASE = (0.006, 0.004, 0.0005)
+CUTOFF = 1e-6
+
+
+class Kernel:
+    """One kernel on one thread, by build.
+
+    `file` names the kernel file, `unit` what `n_items` counts. `prepare(n)` makes the inputs: the kernels get
+    `n_fast` of what they work on, the twins `n_slow`, as they may be a thousand times slower.
+    """
+
+    param_names = ("build",)
+    timeout = 300
+    file = ""
+    unit = ""
+    n_fast = 1000
+    n_slow = 2
+    n_items: int
+
+    def setup(self, build):
+        self.is_twin = build == TWIN
+        self.kernels = None if self.is_twin else _core.kernel(self.file, build)
+        self.prepare(self.n_slow if self.is_twin else self.n_fast)
+
+    def __init_subclass__(cls):
+        # Not in the base class, which asv would take for a benchmark of its own.
+        cls.time_kernel = cls._call
+
+    def _call(self, build):
+        if self.is_twin:
+            self.run_twin()
+        else:
+            self.run_kernel()
+
+
+def builds(file):
+    """What a kernel file can be measured as on this processor: its builds, and the twin."""
+    return ([*_core.variants(file), TWIN],)
+
+
+def templates(n, n_bases=110):
+    """Random sequences with the library key in front."""
+    letters = np.random.default_rng(1).choice(list("ACGT"), (n, n_bases))
+    return ["TCAG" + "".join(row) for row in letters]
+
+
+def runs_of(sequences):
+    """First run of each sequence, flow and length of each run."""
+    grams = np.array([FLOWS.flowgram(sequence) for sequence in sequences])
+    start = np.concatenate([[0], np.cumsum((grams > 0).sum(axis=1))]).astype(np.int64)
+    flows = np.nonzero(grams)[1].astype(np.int32)
+    return start, flows, grams[grams > 0].astype(np.float32)
+
+
+class DecodeRegions(Kernel):
+    """`decode_regions`: one frame of a compressed image (DAT type 5) from the frame before."""
+
+    file, params, unit = "dat", builds("dat"), "pixels"
+    n_fast, n_slow = 512, 32
+
+    def prepare(self, n):
+        random = np.random.default_rng(1)
+        previous = random.integers(4000, 9000, (n, n)).astype(np.int16)
+        frame = (previous + random.integers(-12, 13, (n, n))).astype(np.int16)
+        payload, _, _ = (self._encoded if self.kernels else dat_twin.encode_regions)((16, 16, 0), previous, frame)
+        n_regions = -(-n // 16)
+        self.data = np.frombuffer(payload, np.uint8)
+        self.grid = np.array([16, 16, n_regions, 0, 0], np.int64)
+        self.previous, self.coded_shape = previous, (n_regions, n_regions)
+        self.n_items = frame.size
+
+    def _encoded(self, grid, previous, frame):
+        data, found = np.empty(4 * frame.size + 64, np.uint8), np.zeros(3, np.int64)
+        self.kernels.encode_regions(np.array(grid, np.int64), previous, frame, data, found)
+        return data[: found[2]].tobytes(), found[0], found[1]
+
+    def run_kernel(self):
+        pixels, coded = np.zeros_like(self.previous), np.zeros(self.coded_shape, np.uint8)
+        self.kernels.decode_regions(self.data, 1, self.grid, self.previous, pixels, coded, np.zeros(2, np.int64))
+
+    def run_twin(self):
+        dat_twin.decode_regions(self.data, 1, self.grid, self.previous, self.coded_shape)
+
+
+class ProjectTraces(Kernel):
+    """`project_traces`: traces of an image onto a few shapes, background removed."""
+
+    file, params, unit = "traces", builds("traces"), "wells·flows"
+    n_fast, n_slow = 10_000, 10_000
+
+    def prepare(self, n):
+        random = np.random.default_rng(1)
+        self.frames = random.integers(4000, 9000, (60, n)).astype(np.int16)
+        self.reference = random.random(60, np.float32)
+        self.vectors = random.random((6, 60), np.float32)
+        self.n_items = n
+
+    def run_kernel(self):
+        n = self.frames.shape[1]
+        out = np.zeros((6, n), np.float32), np.zeros(n, np.float32)
+        self.kernels.project_traces(self.frames, self.reference, self.vectors, *out)
+
+    def run_twin(self):
+        traces_twin.project_traces(self.frames, self.reference, self.vectors)
+
+
+class PredictSignal(Kernel):
+    """`predict_signal`: phased signals of sequences that are known."""
+
+    file, params, unit = "phase", builds("phase"), "wells·flows"
+
+    def prepare(self, n):
+        self.args = FLOWS.bases, *runs_of(templates(n)), np.tile(PHASE, (n, 1)), CUTOFF
+        self.shape = n, len(FLOWS)
+        self.n_items = n * len(FLOWS)
+
+    def run_kernel(self):
+        self.kernels.predict_signal(*self.args, np.zeros(self.shape), np.ones(self.shape, np.float32))
+
+    def run_twin(self):
+        phase_twin.predict_signal(*self.args)
+
+
+class SolveReads(Kernel):
+    """`solve_reads`: the bases of noisy signals."""
+
+    file, params, unit = "solve", builds("solve"), "wells·flows"
+    n_fast, n_slow = 100, 1
+
+    def prepare(self, n):
+        from ionanalysis.options.basecaller import SolverOptions
+
+        phase = np.tile(PHASE, (n, 1))
+        clean, _ = phase_twin.predict_signal(FLOWS.bases, *runs_of(templates(n)), phase, CUTOFF)
+        self.signals = clean + np.random.default_rng(2).normal(0, 0.07, clean.shape)
+        self.phase, self.settings = phase, SolverOptions().as_array()
+        self.pinned = np.zeros((n, 0), np.int8)
+        self.n_items = self.signals.size
+
+    def run_kernel(self):
+        shape = self.signals.shape
+        out = (
+            *np.zeros((3, *shape), np.float32),
+            np.zeros(shape[0], np.int32),
+            np.zeros(shape, np.int16),
+            np.zeros(shape, np.int8),
+            np.zeros((*shape, 3), np.float32),
+        )
+        self.kernels.solve_reads(FLOWS.bases, self.signals, self.phase, self.pinned, self.settings, *out)
+
+    def run_twin(self):
+        solve_twin.solve_reads(FLOWS.bases, self.signals, self.phase, self.pinned, self.settings)
+
+
+class FindAdapter(Kernel):
+    """`find_adapter`: where the bead adapter begins in called reads."""
+
+    file, params, unit = "adapter", builds("adapter"), "wells·flows"
+    n_slow = 5
+
+    def prepare(self, n):
+        sequences = [template[:60] + P1_ADAPTER for template in templates(n)]
+        flows = np.concatenate([FLOWS.base_flows(sequence) for sequence in sequences]).astype(np.int16)
+        residual = np.random.default_rng(3).normal(0, 0.1, (n, len(FLOWS))).astype(np.float32)
+        self.args = (
+            np.frombuffer("".join(sequences).encode(), np.uint8),
+            flows,
+            np.arange(n + 1, dtype=np.int64) * len(sequences[0]),
+            residual,
+            np.frombuffer(FLOWS.letters.encode(), np.uint8),
+            np.frombuffer(P1_ADAPTER.encode(), np.uint8),
+            16.0,
+            6,
+        )
+        self.n_items = residual.size
+
+    def run_kernel(self):
+        n = len(self.args[3])
+        self.kernels.find_adapter(*self.args, np.full((n, 3), -1, np.int32), np.full((n, 1), -1e10, np.float32))
+
+    def run_twin(self):
+        adapter_twin.find_adapter(*self.args)
+
+
+class PhaseRuns(Kernel):
+    """`phase_runs`: the simulator's own phasing of templates."""
+
+    file, params, unit = "simulate", builds("simulate"), "wells·flows"
+    n_slow = 5
+
+    def prepare(self, n):
+        from ionanalysis.simulate.phasing import runs_of
+
+        self.runs, self.phase = runs_of(templates(n)), np.tile(PHASE, (n, 1))
+        self.n_items = n * len(FLOWS)
+
+    def run_kernel(self):
+        n_flows = len(FLOWS)
+        out = np.empty((4, n_flows)), np.empty(n_flows), np.empty((len(self.phase), n_flows), np.float32)
+        self.kernels.phase_runs(*self.runs, FLOWS.bases, self.phase, CUTOFF, *out)
+
+    def run_twin(self):
+        simulate_twin.phase_runs(*self.runs, FLOWS.bases, self.phase)

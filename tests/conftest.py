@@ -1,0 +1,89 @@
+"""Settings and fixtures that all tests share."""
+
+import csv
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Kernels compile and caches warm inside the first example: no deadlines, and the same examples everywhere.
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("house")
+
+GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Directory of the golden data that lies beside the project."""
+    root = Path(os.environ.get("IONANALYSIS_GOLDEN", GOLDEN))
+    if not root.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"golden data missing at {root}")
+        pytest.skip(f"golden data not at {root}; set IONANALYSIS_GOLDEN")
+    return root
+
+
+@pytest.fixture(scope="session")
+def raw48(golden, tmp_path_factory):
+    """The golden synthetic raw run, unpacked once per test session (and worker)."""
+    import tarfile
+
+    target = tmp_path_factory.mktemp("raw48")
+    with tarfile.open(golden / "raw48.tar.xz") as archive:
+        archive.extractall(target, filter="data")
+    return target / "raw48"
+
+
+def golden_targets(path):
+    """Insert of every library well, and kind of every well, of a `truth.json.gz`, by (row, col)."""
+    with gzip.open(path, "rt") as file:
+        wells = {tuple(map(int, name.split(":"))): well for name, well in json.load(file)["wells"].items()}
+    inserts = {place: well["insert"] for place, well in wells.items() if well["kind"] == "LIB"}
+    return inserts, {place: well["kind"].lower() for place, well in wells.items()}
+
+
+@pytest.fixture(scope="session")
+def calls_s60_truth(golden):
+    """Inserts and kinds of the wells of `calls-s60`, by (row, col), for `score_calls`."""
+    return golden_targets(golden / "calls-s60/truth.json.gz")
+
+
+@pytest.fixture(scope="session")
+def real_314_targets(golden):
+    """Sequence after the key of each aligned read of `real-314`, by (row, col), for `errors_in_first_bases`."""
+    with (golden / "real-314/Default.sam.parsed").open() as table:
+        rows = csv.DictReader(table, delimiter="\t")
+        return {tuple(map(int, row["name"].split(":")[1:])): row["tDNA.a"].replace("-", "") for row in rows}
+
+
+@pytest.fixture(scope="session")
+def perfect_reads():
+    """A maker of `CalledReads` whose signals are the run lengths of given sequences, in perfect phase."""
+    import numpy as np
+
+    from ionanalysis.basecaller.called import CalledReads
+
+    def make(sequences, flow_order, *, qualities=30, row=None, col=None):
+        lengths = [len(sequence) for sequence in sequences]
+        signal = np.array([flow_order.flowgram(sequence) for sequence in sequences], np.float32)
+        signal = signal.reshape(len(sequences), len(flow_order))
+        flows = [flow_order.base_flows(sequence) for sequence in sequences]
+        return CalledReads(
+            row=np.zeros(len(sequences), np.int32) if row is None else np.asarray(row, np.int32),
+            col=np.arange(len(sequences), dtype=np.int32) if col is None else np.asarray(col, np.int32),
+            base_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            bases=np.frombuffer("".join(sequences).encode(), np.uint8),
+            qualities=np.broadcast_to(np.asarray(qualities, np.uint8), sum(lengths)).copy(),
+            base_flow=np.concatenate([*flows, []]).astype(np.int16),
+            signal=signal,
+            predicted=signal.copy(),
+            inphase=np.ones_like(signal),
+            phase=np.tile(np.float32([0.006, 0.004, 0]), (len(sequences), 1)),
+            status=np.zeros(len(sequences), np.int8),
+        )
+
+    return make

@@ -1,0 +1,163 @@
+"""justBeadFind, Analysis and BaseCaller as the original's pipeline calls them."""
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ionanalysis.cli.legacy import analysis, basecaller
+from ionanalysis.cli.legacy.analysis_flags import ANALYSIS_FLAGS
+from ionanalysis.cli.legacy.basecaller_flags import BASECALLER_FLAGS
+from ionanalysis.cli.legacy.effects import apply_flags, target_of
+from ionanalysis.errors import ChecksumError, InputError, NoLiveBeadsError, UsageError
+from ionanalysis.io.dat import read_dat, write_dat
+
+
+@pytest.fixture(scope="module")
+def called(raw48, tmp_path_factory):
+    """Output of the three programs, called with the document's command strings."""
+    folder = tmp_path_factory.mktemp("legacy")
+    tail = f"--librarykey=TCAG --tfkey=ATCG --no-subdir --output-dir={folder}/sigproc_results {raw48}"
+    config = "/opt/ion/config"
+    assert analysis.main_beadfind(shlex.split(f"--args-json {config}/args_314_beadfind.json {tail}")) == 0
+    assert analysis.main_analysis(shlex.split(f"--args-json {config}/args_314_analysis.json {tail}")) == 0
+    arguments = (
+        "--barcode-filter 0.01 --barcode-filter-minreads 20 --phasing-residual-filter=2.0 --max-phasing-levels 2 "
+        f"--input-dir={folder}/sigproc_results --librarykey=TCAG --tfkey=ATCG --run-id=ABCDE "
+        f"--output-dir={folder}/basecaller_results --block-offset 0,0 -n 2 --num-unfiltered 1000 "
+        "--trim-adapter ATCACCGACTGCCCATAGAGAGGCTGAGAC --wells-normalization on"
+    )
+    assert basecaller.main(shlex.split(arguments)) == 0
+    return folder
+
+
+def test_the_programs_leave_the_originals_files(called):
+    for name in ("1.wells", "bfmask.bin", "analysis.bfmask.bin", "analysis.bfmask.stats", "processParameters.txt"):
+        assert (called / "sigproc_results" / name).exists(), name
+    for name in ("rawlib.basecaller.bam", "BaseCaller.json", "datasets_basecaller.json"):
+        assert (called / "basecaller_results" / name).exists(), name
+
+
+def test_the_run_id_of_the_command_line_names_the_reads(called):
+    told = json.loads((called / "basecaller_results" / "BaseCaller.json").read_text())
+    assert told["BaseCaller"]["run_id"] == "ABCDE"
+
+
+def test_notes_are_said_once_each(called, capsys):
+    arguments = f"--input-dir={called}/sigproc_results --output-dir={called}/two --dephaser x --dephaser y"
+    assert basecaller.main(arguments.split()) == 0
+    assert capsys.readouterr().err.count("--dephaser is accepted without effect") == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "classes"), [(BASECALLER_FLAGS, basecaller.CLASSES), (ANALYSIS_FLAGS, analysis.CLASSES)], ids=["b", "a"]
+)
+def test_every_flag_sets_an_option_that_exists_or_says_why_not(table, classes):
+    for flag in table.flags:
+        assert target_of(flag, classes) or flag.effect[0] == "@" or len(flag.reason) > 10, flag.name
+
+
+@pytest.mark.parametrize(
+    ("table", "program"), [(BASECALLER_FLAGS, basecaller), (ANALYSIS_FLAGS, analysis)], ids=["basecaller", "analysis"]
+)
+def test_no_flag_is_swallowed(table, program):
+    """An argument that the program never looks at would be ignored without a word."""
+    text = Path(program.__file__).read_text()
+    frame = {"help", "version", "no_subdir", "args_json", "args_beadfind_json", "thumbnail", "flow_order", "n_flows"}
+    named = {flag.effect[1:] for flag in table.flags if flag.effect[0] == "@"}
+    assert {name for name in named - frame if f'"{name}"' not in text} <= {"library_key", "tf_key"}
+
+
+def effects(line):
+    values, _ = BASECALLER_FLAGS.parse(line.split())
+    return apply_flags(BASECALLER_FLAGS, values, basecaller.CLASSES, basecaller.CONVERTERS)
+
+
+def test_flags_reach_the_options():
+    told = effects("--min-read-length 8 --trim-qual-cutoff 12 -d --initcf-ie-dr 0.01,0.02,0.003 --region-size 20,30")
+    options = {name: value for one in told.options for name, value in vars(one).items()}
+    assert (options["min_read_length"], options["trim_qual_cutoff"], options["disable_all_filters"]) == (8, 12.0, True)
+    assert (options["initial_cf"], options["initial_ie"], options["initial_dr"]) == (0.01, 0.02, 0.003)
+    assert (options["region_rows"], options["region_cols"]) == (30, 20)
+
+
+def test_the_second_spelling_of_a_key_wins():
+    assert effects("--librarykey TCAGT --lib-key TCAG").arguments["library_key"] == "TCAGT"
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("--barcode-filter 1.5", "barcode_filter", 0.01),
+        ("--barcode-filter-minreads -1", "barcode_filter_minreads", 20),
+        ("--barcode-filter-postpone 7", "barcode_filter_postpone", 0),
+        ("--keynormalizer strange", "key_normalisation", "gain"),
+        ("--trim-adapter off", "trim_adapter", ()),
+    ],
+)
+def test_values_outside_are_replaced_as_in_the_original(line, field, value):
+    assert next(vars(one)[field] for one in effects(line).options if field in vars(one)) == value
+
+
+def test_the_block_directory_is_tried_first(tmp_path):
+    block = tmp_path / "block_X10_Y20"
+    block.mkdir()
+    for folder in (block, tmp_path):
+        (folder / "1.wells").write_text("")
+        (folder / "bfmask.bin").write_text("")
+    assert basecaller.find_wells({"input_dirs": (str(tmp_path),)}, (20, 10)) == (
+        block / "1.wells",
+        block / "bfmask.bin",
+    )
+    assert basecaller.find_wells({"input_dirs": (str(tmp_path),)}, (0, 0))[0] == tmp_path / "1.wells"
+
+
+def test_wells_and_masks_come_in_pairs():
+    with pytest.raises(UsageError, match="--wells names 2 files, --mask 1"):
+        basecaller.find_wells({"wells": ("a", "b"), "masks": ("c",)}, (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(ChecksumError("x"), 2), (NoLiveBeadsError("x"), 3), (InputError("x"), 1), (UsageError("x"), 1)]
+)
+def test_exit_codes_of_the_signal_programs(error, code):
+    assert analysis.exit_code(error) == code
+
+
+@pytest.mark.parametrize("program", [analysis.main_beadfind, analysis.main_analysis, basecaller.main])
+def test_every_program_answers_help_and_version(program, capsys):
+    assert program(["--help"]) == 0
+    assert "--output-dir" in capsys.readouterr().out
+    assert program([]) == 0
+    assert program(["--version"]) == 0
+
+
+@pytest.mark.parametrize("program", [analysis.main_beadfind, analysis.main_analysis, basecaller.main])
+def test_an_unknown_option_ends_with_1(program, capsys):
+    assert program(["--shine-on"]) == 1
+    assert "--shine-on is unknown" in capsys.readouterr().err
+
+
+def test_a_damaged_image_ends_analysis_with_2(raw48, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(raw48, run, ignore=shutil.ignore_patterns("peer", "truth"))
+    path = run / "acq_0003.dat"
+    image = read_dat(path)
+    write_dat(path, image.frames, image.end_times_ms)
+    damaged = bytearray(path.read_bytes())
+    damaged[-1000] ^= 0x01
+    path.write_bytes(bytes(damaged))
+    assert analysis.main_analysis(["--output-dir", str(tmp_path / "out"), str(run)]) == 2
+    assert "acq_0003.dat" in capsys.readouterr().err
+
+
+def test_a_missing_argument_file_ends_with_1(raw48, capsys):
+    assert analysis.main_analysis(["--args-json", "/nowhere/mine.json", str(raw48)]) == 1
+    assert "there is no such file" in capsys.readouterr().err
+
+
+def test_analysis_without_argument_file_says_which_preset_it_takes(raw48, tmp_path, capsys):
+    assert analysis.main_beadfind(["--output-dir", str(tmp_path), str(raw48)]) == 0
+    assert "our preset for chip 530 is used" in capsys.readouterr().err
