@@ -18,7 +18,7 @@ from setuptools import Extension, setup
 CORE = Path("ionanalysis/_core")
 CHECKED = os.environ.get("IONANALYSIS_CHECKED") == "1"
 X86 = platform.machine().lower() in ("x86_64", "amd64")
-FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 VARIANTS = {"baseline": []}
 if X86 and not CHECKED:
     VARIANTS["avx2"] = ["-mavx2", "-mfma"]

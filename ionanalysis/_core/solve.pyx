@@ -2,11 +2,14 @@
 
 A beam search by flow (all paths have consumed the same flows, so scores compare), then single changes of
 the winner until none helps. A score is a negative log-likelihood in nats plus a prior per base.
-One read at a time: paths of neighbouring reads branch at different flows.
+
+Lanes of the vectors are neighbouring flows of one read (lanes.h). Lanes of different reads were the other choice:
+their paths branch at different flows and have other windows, and packing costs more than it saves. Only the
+simulation of a run is a chain of dependent steps.
 """
 
-from libc.math cimport INFINITY, fabs, floor, isfinite, log, sqrt
-from libc.stdlib cimport free, malloc
+from libc.math cimport INFINITY, fabsf, floor, isfinite, logf
+from libc.stdlib cimport calloc, free
 
 include "solve_read.pxi"
 include "solve_search.pxi"
@@ -14,31 +17,32 @@ include "solve_changes.pxi"
 include "solve_gain.pxi"
 
 
-cdef double start_gain(Read* r, Settings* set, int limit) noexcept nogil:
+cdef float start_gain(Read* r, Settings* set, int limit) noexcept nogil:
     # Gain of the start that explains the first flows best: a wrong gain can find a self-consistent answer.
-    cdef double tries[3]
-    cdef double score, best = INFINITY, chosen = 1.0, total, gain, misfit, e
+    cdef float tries[3]
+    cdef float score, best = INFINITY, chosen = 1.0, total, gain, misfit, e, sd
     cdef int k, j, _turn
     tries[0], tries[1], tries[2] = 1.0, 0.8, 1.25
     for k in range(3):
         total = tries[k]
         for _turn in range(2):
-            for j in range(limit):
-                r.x[j] = r.raw[j] / total
-            score = search(r, set, set.beam, set.drop, limit) + limit * log(total)
-            lay_runs(r, set)
-            gain = fit_gain(r, set, limit)
+            scale_raw(r, total, limit)
+            score = search(r, set, min(set.beam, 2), min(set.drop, <float>6.0), limit) + limit * logf(total)
+            lay_runs(r, set, 0)
+            gain = fit_gain(r, limit)
             total *= gain
             if score < best:
                 best = score
                 chosen = total
-            if fabs(gain - 1.0) < 0.02:
+            if fabsf(gain - 1) < <float>0.02 or k == 0:
                 break
         misfit = 0.0
+        scale(r, gain, limit)
         for j in range(limit):
             e = r.x[j] - r.signal[j]
-            misfit += min(e * e * r.weight[noise_index(r.signal[j])], 9.0)
-        if k == 0 and misfit < 1.2 * limit:
+            sd = r.noise.scale * r.noise.floor[j] + r.noise.per_base * min(r.signal[j], <float>8.0)
+            misfit += min(e * e / (sd * sd), <float>9.0)
+        if k == 0 and misfit < <float>1.2 * limit:
             # The expected noise explains what is left: there is nothing to look for elsewhere.
             break
     return chosen
@@ -48,50 +52,97 @@ cdef bint is_stuck(Read* r) noexcept nogil:
     # Signals after the last run that no run explains: every path that went on was lost.
     cdef int j, n_left = 0
     for j in range(r.run_flow[r.n_runs - 1] + 1 if r.n_runs > 0 else 0, r.n_flows):
-        if r.x[j] - r.signal[j] > 0.5:
+        if r.x[j] - r.signal[j] > <float>0.5:
             n_left += 1
     return n_left > 2
 
 
+cdef void search_wider(Read* r, Settings* set, float total) noexcept nogil:
+    # With many paths, more noise, and other gains, until the signals are explained to their end.
+    cdef float gains[3]
+    cdef int k
+    gains[0], gains[1], gains[2] = 1.0, <float>0.95, <float>1.05
+    for k in range(3):
+        scale_raw(r, total * gains[k], r.n_flows)
+        r.noise.scale = 1.0 if k == 0 else <float>1.3
+        search(r, set, RETRY_BEAM, 40.0, r.n_flows)
+        lay_runs(r, set, 0)
+        if not is_stuck(r):
+            break
+
+
 cdef void solve_one(Read* r, Settings* set) noexcept nogil:
-    cdef int n = r.n_flows, j, _turn, limit
-    cdef double total, gain
-    fill_noise(r, set.noise, set.noise_per_base)
+    cdef int n = r.n_flows, _turn, limit
+    cdef float total
+    r.noise.scale, r.noise.per_base = 1.0, set.noise_per_base
     total = start_gain(r, set, min(n, set.n_first))
     limit = (5 * set.n_first) // 2
     if limit < n:
-        for j in range(limit):
-            r.x[j] = r.raw[j] / total
-        search(r, set, set.beam, set.drop, limit)
-        lay_runs(r, set)
-        total *= fit_gain(r, set, limit)
-    for j in range(n):
-        r.x[j] = r.raw[j] / total
+        scale_raw(r, total, limit)
+        search(r, set, min(set.beam, 2), min(set.drop, <float>6.0), limit)
+        lay_runs(r, set, 0)
+        total *= fit_gain(r, limit)
+    scale_raw(r, total, n)
     search(r, set, set.beam, set.drop, n)
-    lay_runs(r, set)
+    lay_runs(r, set, 0)
     if is_stuck(r):
-        search(r, set, 4 * set.beam, 40.0, n)
-        lay_runs(r, set)
-    gain = fit_gain(r, set, n)
-    total *= gain
-    scale(r, gain, n)
+        search_wider(r, set, total)
+    scale(r, fit_gain(r, n), n)
     fit_noise(r, set, n)
-    refine(r, set, n)
-    for _turn in range(2):
-        gain = fit_gain(r, set, n)
-        scale(r, gain, n)
-        if set.gain_sd > 0.0:
+    for _turn in range(set.n_rounds):
+        refine(r, set, n, LITTLE_DOUBT)
+        scale(r, fit_gain(r, n), n)
+        if set.gain_sd > 0:
             fit_locally(r, set, n)
         fit_noise(r, set, n)
-        refine(r, set, n)
+    refine(r, set, n, NO_DOUBT)
+
+
+cdef float* take_rows(Read* r, float** room, Py_ssize_t n_rows) noexcept nogil:
+    cdef float* rows = room[0]
+    room[0] += n_rows * r.stride
+    return rows
+
+
+cdef void lay_out(Read* r, float* room, int* ints, int n_paths, int n_nodes) noexcept nogil:
+    # Point the members of a read to their places; all of `room` is 0.
+    cdef int n = r.n_flows, j, k
+    r.raw, r.x, r.zero, r.signal = (take_rows(r, &room, 1), take_rows(r, &room, 1), take_rows(r, &room, 1),
+                                    take_rows(r, &room, 1))
+    r.change, r.now, r.floor = take_rows(r, &room, 1), take_rows(r, &room, 1), take_rows(r, &room, 1)
+    r.slope, r.curve = take_rows(r, &room, 1), take_rows(r, &room, 1)
+    r.loss_less, r.loss_more, r.loss_insert = (take_rows(r, &room, 1), take_rows(r, &room, 1),
+                                               take_rows(r, &room, 1))
+    r.tables, r.sums = take_rows(r, &room, 24), take_rows(r, &room, 5)
+    r.before.at = take_rows(r, &room, 1)
+    r.before.at[0] = 1.0
+    r.before.begin, r.before.end = 0, LANES
+    for k in range(2):
+        r.trial[k].at = take_rows(r, &room, 1)
+    for k in range(n_paths):
+        r.paths[k].state.at = take_rows(r, &room, 1)
+        r.paths[k].signal = take_rows(r, &room, 1)
+    for k in range(n + 1):
+        r.states[k].at = take_rows(r, &room, 1)
+    r.former, r.pinned, r.run_flow, r.run_length = ints, ints + r.stride, ints + 2 * r.stride, ints + 3 * r.stride
+    ints += 4 * r.stride
+    r.node_parent, r.node_flow, r.node_length = ints, ints + n_nodes, ints + 2 * n_nodes
+    for j in range(n):
+        r.former[j] = -2
+        for k in range(j - 1, -1, -1):
+            if r.nuc[k] == r.nuc[j]:
+                r.former[j] = k
+                break
 
 
 def solve_reads(
     const signed char[::1] flow_base,    # (n_flows,) in: 0..3
-    const double[:, ::1] raw,            # (n, n_flows) in: signals, a 1-mer about 1
+    const float[:, ::1] raw,             # (n, n_flows) in: signals, a 1-mer about 1
     const double[:, ::1] phase,          # (n, 3) in: cf, ie, dr
     const signed char[:, ::1] pinned,    # (n, n_known) in: -1 free, bases >= 0, -1 - the least bases
-    const double[::1] settings,          # (12,) in: SolverOptions.as_array()
+    const float[:, ::1] response,        # (4, 25) in: signal of a run by nucleotide and length
+    const float[::1] noise_floor,        # (n_flows,) in: expected noise of a flow without incorporation
+    const double[::1] settings,          # (13,) in: SolverOptions.as_array()
     float[:, ::1] signal,                # (n, n_flows) out: normalised signal
     float[:, ::1] predicted,             # (n, n_flows) out
     float[:, ::1] inphase,               # (n, n_flows) out
@@ -102,55 +153,40 @@ def solve_reads(
 ):
     """Solve reads one after the other. Shapes are the caller's duty."""
     cdef Settings set
-    cdef Py_ssize_t row, n = flow_base.shape[0]
-    cdef int j, k, last, n_paths, n_nodes
+    cdef Py_ssize_t row, tables_of = -1, n = flow_base.shape[0]
+    cdef int j, n_paths, n_nodes, stride
     cdef bint finite
-    cdef double* doubles
+    cdef float* room
     cdef int* ints
-    cdef double* d
-    cdef int* i
     cdef Read* r
     set.beam = max(1, min(<int>settings[0], MAX_BEAM))
     set.drop, set.look_ahead, set.prior, set.cutoff = settings[1], settings[2], settings[3], settings[4]
     set.huber, set.noise, set.noise_per_base = settings[5], settings[6], settings[7]
     set.gain_sd, set.offset_sd, set.kernel, set.n_first = settings[8], settings[9], settings[10], <int>settings[11]
-    n_paths = 8 * set.beam + 4
+    set.n_rounds = <int>settings[12]
+    n_paths = MAX_PATHS
     n_nodes = n * n_paths
-    r = <Read*> malloc(sizeof(Read))
-    doubles = <double*> malloc(sizeof(double) * ((26 + 2 * n_paths + min(n, MAX_WINDOW)) * (n + 1)))
-    ints = <int*> malloc(sizeof(int) * (7 * (n + 1) + 3 * (n_nodes + 1)))
-    if r == NULL or doubles == NULL or ints == NULL:
+    stride = (n // LANES + 2) * LANES
+    r = <Read*> calloc(1, sizeof(Read))
+    room = <float*> calloc((45 + 2 * n_paths + n) * stride + LANES, sizeof(float))
+    ints = <int*> calloc(4 * stride + 3 * n_nodes, sizeof(int))
+    if r != NULL:
+        r.states = <Row*> calloc(n + 1, sizeof(Row))
+    if r == NULL or room == NULL or ints == NULL or r.states == NULL:
+        if r != NULL:
+            free(r.states)
         free(r)
-        free(doubles)
+        free(room)
         free(ints)
         raise MemoryError
     with nogil:
-        r.n_flows = n
-        r.nuc = &flow_base[0]
-        d, i = doubles, ints
-        r.extend, r.stay, r.raw, r.x = d, d + 4 * n, d + 8 * n, d + 9 * n
-        r.trial, r.signal, r.change = d + 10 * n, d + 12 * n, d + 13 * n
-        r.loss_less, r.loss_more, r.sums = d + 14 * n, d + 15 * n, d + 16 * n
-        r.now, r.slope = d + 21 * n, d + 22 * n
-        r.loss_insert = d + 23 * n
-        d += 25 * (n + 1)
-        for k in range(n_paths):
-            r.paths[k].state = d + 2 * k * n
-            r.paths[k].signal = d + (2 * k + 1) * n
-        d += 2 * n_paths * n
-        r.states = d
-        r.room = n * min(n, MAX_WINDOW)
-        r.former, r.run_flow, r.run_length, r.run_begin, r.run_end, r.run_at = (
-            i, i + n, i + 2 * n, i + 3 * n, i + 4 * n, i + 5 * n)
-        r.pinned = i + 6 * n
-        i += 7 * (n + 1)
-        r.node_parent, r.node_flow, r.node_length = i, i + n_nodes, i + 2 * n_nodes
-        for j in range(n):
-            r.former[j] = -2
-            for k in range(j - 1, -1, -1):
-                if r.nuc[k] == r.nuc[j]:
-                    r.former[j] = k
-                    break
+        r.n_flows, r.stride = n, stride
+        r.nuc, r.response = &flow_base[0], &response[0, 0]
+        # Whole vectors in one cache line each.
+        lay_out(r, room + (-(<size_t>room // sizeof(float))) % LANES, ints, n_paths, n_nodes)
+        for j in range(stride):
+            r.floor[j] = noise_floor[min(j, n - 1)]
+        r.noise.floor, r.noise.huber = r.floor, set.huber
         for row in range(raw.shape[0]):
             finite = True
             for j in range(n):
@@ -160,26 +196,32 @@ def solve_reads(
             if not finite:
                 n_runs[row] = -1
                 continue
-            if row == 0 or not (phase[row, 0] == phase[row - 1, 0] and phase[row, 1] == phase[row - 1, 1]
-                                and phase[row, 2] == phase[row - 1, 2]):
+            if tables_of < 0 or not (phase[row, 0] == phase[tables_of, 0] and phase[row, 1] == phase[tables_of, 1]
+                                     and phase[row, 2] == phase[tables_of, 2]):
                 fill_tables(r, phase[row, 0], phase[row, 1], phase[row, 2])
+                tables_of = row
             solve_one(r, &set)
-            n_runs[row] = r.n_runs
-            last = 0
-            for k in range(r.n_runs):
-                run_flow[row, k] = r.run_flow[k]
-                run_length[row, k] = r.run_length[k]
-                losses[row, k, 0] = r.loss_less[k]
-                losses[row, k, 1] = r.loss_more[k]
-                losses[row, k, 2] = r.loss_insert[k]
-                for j in range(last, r.run_flow[k] + 1):
-                    inphase[row, j] = r.states[r.run_at[k] + r.run_flow[k]]
-                last = r.run_flow[k] + 1
-            for j in range(last, n):
-                inphase[row, j] = inphase[row, last - 1] if last > 0 else 1.0
-            for j in range(n):
-                signal[row, j] = r.x[j]
-                predicted[row, j] = r.signal[j]
+            write_read(r, &n_runs[row], &signal[row, 0], &predicted[row, 0], &inphase[row, 0], &run_flow[row, 0],
+                       &run_length[row, 0], &losses[row, 0, 0])
+    free(r.states)
     free(r)
-    free(doubles)
+    free(room)
     free(ints)
+
+
+cdef void write_read(Read* r, int* n_runs, float* signal, float* predicted, float* inphase, short* run_flow,
+                     signed char* run_length, float* losses) noexcept nogil:
+    cdef int j, k, last = 0
+    n_runs[0] = r.n_runs
+    for k in range(r.n_runs):
+        run_flow[k] = r.run_flow[k]
+        run_length[k] = r.run_length[k]
+        losses[3 * k], losses[3 * k + 1], losses[3 * k + 2] = r.loss_less[k], r.loss_more[k], r.loss_insert[k]
+        for j in range(last, r.run_flow[k] + 1):
+            inphase[j] = r.states[k].at[r.run_flow[k]]
+        last = r.run_flow[k] + 1
+    for j in range(last, r.n_flows):
+        inphase[j] = inphase[last - 1] if last > 0 else 1.0
+    for j in range(r.n_flows):
+        signal[j] = r.x[j]
+        predicted[j] = r.signal[j]

@@ -1,137 +1,156 @@
-# One read and the scratch of its solver; noise, score of a flow, state of a run. Part of solve.pyx.
+# One read and the scratch of its solver; state of a run. Part of solve.pyx.
+
+cdef extern from "lanes.h":
+    enum:
+        LANES             # flows of a block; rows need a block to spare
+    ctypedef struct Noise:
+        const float* floor
+        float scale, per_base, huber
+    float flow_score(const Noise*, const float* x, int flow, float signal) noexcept nogil
+    void flow_scores(const Noise*, const float* x, const float* signal, int begin, float* scores) noexcept nogil
+    float window_score(const Noise*, const float* x, const float* signal, const float* state, float amount,
+                       int begin, int end) noexcept nogil
+    float window_change(const Noise*, const float* x, const float* signal, const float* state, float amount,
+                        const float* now, int begin, int end) noexcept nogil
+    void flow_curves(const Noise*, const float* x, const float* signal, int begin, float* scores, float* slope,
+                     float* curve) noexcept nogil
+    void parabola(const float* slope, const float* curve, const float* state, int begin, int end,
+                  float* linear, float* square) noexcept nogil
+    void add_row(float* to, const float* values, float amount, int begin, int end) noexcept nogil
+    void sum_rows(float* to, const float* values, const float* state, float amount, int begin, int end) noexcept nogil
+    void copy_row(float* to, const float* values, int begin, int end) noexcept nogil
+    void clear_row(float* row, int begin, int end) noexcept nogil
+    bint rows_differ(const float* a, const float* b, float limit, int begin, int end) noexcept nogil
+    void add_gap(float* change, const float* made, const float* old, float amount, int begin, int end) noexcept nogil
+    ctypedef struct Transitions:
+        const float* extend
+        const float* one
+        const float* two
+        const float* four
+        const float* since
+        const float* block
+    int advance_row(const Transitions*, const float* state, float cutoff, int flow, int begin, int end, int n_flows,
+                    float* taken) noexcept nogil
+    bint block_below(const float* row, float limit) noexcept nogil
+    void gain_terms(const Noise*, const float* x, const float* signal, float gain, int end,
+                    float* top, float* bottom) noexcept nogil
 
 
 cdef enum:
     MAX_RUN = 23          # longest homopolymer that is called
-    PER_UNIT = 32         # steps of the noise table per base of signal
-    N_NOISE = 26 * 32
     MAX_BEAM = 32
-    MAX_PATHS = 8 * 32 + 4
+    RETRY_BEAM = 32       # for reads whose paths were all lost
+    MAX_PATHS = 6 * 32    # a beam, and what its paths give birth to in a flow
     MAX_LENGTHS = 5       # lengths of one run that are tried together
-    MAX_WINDOW = 400      # flows of a state, on average over a read
 
 
 cdef enum:
     FREE = -1             # of a flow: nothing is known
 
 
-cdef double SMALL = 0.01  # fraction of strands that changes a flow's score in proportion
-
-
 cdef struct Settings:
-    int beam, n_first
-    double drop, look_ahead, prior, cutoff, huber, noise, noise_per_base, gain_sd, offset_sd, kernel
+    int beam, n_first, n_rounds
+    float drop, look_ahead, prior, cutoff, huber, noise, noise_per_base, gain_sd, offset_sd, kernel
+
+
+cdef struct Row:
+    # Fraction of strands that took a run in each flow; 0 outside of the blocks [begin, end).
+    float* at
+    int begin, end
 
 
 cdef struct Path:
-    double* state         # fraction of strands that took the last run in each flow, valid in [begin, end)
-    double* signal        # predicted signal, valid in [begin, end); 0 from end on
-    int begin, end, flow, node
-    double settled        # score of the flows before begin, and the prior
-    double score          # score of all flows consumed, with the look-ahead
+    Row state             # of the last run
+    float* signal         # prediction in the window of `state`; 0 outside
+    float coming[8]       # scores of the flows from `coming_from` on, should no run be taken in them
+    int coming_from, flow, node
+    float settled         # score of the flows before the window, and the prior
+    float score           # score of all flows consumed, with the look-ahead
 
 
 cdef struct Read:
     # One read and all scratch of the solver.
-    int n_flows, n_nodes, n_runs, room
+    int n_flows, n_nodes, n_runs
+    int stride            # elements of a row: whole blocks and one to spare
+    Noise noise
     const signed char* nuc
+    const float* response # (4, MAX_RUN + 2) signal of a run by nucleotide and length
     int* former           # former flow with the same nucleotide, or -2
     int* pinned           # what is known of each flow: FREE, bases >= 0, or -1 - the least bases
-    double* extend        # (4, n_flows)
-    double* stay          # (4, n_flows)
-    double* raw
-    double* x             # signal, normalised
-    double* trial         # (2, n_flows) states of runs that are tried
-    double* signal        # prediction of the answer
-    double* change        # (n_flows,) of the prediction, by a move that is tried
-    double* now           # (n_flows,) score of each flow
-    double* slope         # (n_flows,) its derivative in the prediction
-    double* loss_less     # (n_flows,) per run: score lost with one base less
-    double* loss_more     # (n_flows,) per run: score lost with one base more
-    double* loss_insert   # (n_flows + 1,) per run: score lost with one more run just before it
-    double* sums          # (5, n_flows)
-    double* states        # (room,)
+    float* tables         # (4, 6, stride) what `by` points to
+    Transitions by[4]     # by nucleotide
+    float* raw
+    float* x              # signal, normalised
+    float* zero           # always 0
+    float* floor          # expected noise of a flow without signal
+    float* signal         # prediction of the answer
+    float* change         # (n_flows,) of the prediction, by a move that is tried
+    float* now            # (n_flows,) score of each flow
+    float* slope          # (n_flows,) how it falls with the prediction, noise held fixed
+    float* curve          # (n_flows,) how fast that falls
+    float* loss_less      # (n_flows,) per run: score lost with one base less
+    float* loss_more      # (n_flows,) per run: score lost with one base more
+    float* loss_insert    # (n_flows + 1,) per run: score lost with one more run just before it
+    float* sums           # (5, n_flows)
+    Row before            # what the first run starts from: all strands, in flow 0
+    Row trial[2]          # states of runs that are tried
+    Row* states           # (n_flows + 1,) states of the answer's runs
     int* node_parent
     int* node_flow
     int* node_length
     int* run_flow
     int* run_length
-    int* run_begin
-    int* run_end
-    int* run_at           # where the run's state lies in `states`, less run_begin
-    Path paths[8 * 32 + 4]
-    double weight[26 * 32]     # 1 / variance by predicted signal
-    double log_sd[26 * 32]
+    Path paths[MAX_PATHS]
 
 
-cdef inline int noise_index(double signal) noexcept nogil:
-    cdef double place = signal * PER_UNIT
-    if place < 0.0:
-        return 0
-    return N_NOISE - 1 if place >= N_NOISE else <int>place
-
-
-cdef inline double flow_score(Read* r, double huber, int flow, double signal) noexcept nogil:
-    # Negative log-likelihood of one flow: Gauss with Huber's linear flanks.
-    cdef int index = noise_index(signal)
-    cdef double e = r.x[flow] - signal
-    cdef double z2 = e * e * r.weight[index]
-    if z2 > huber * huber:
-        z2 = 2.0 * huber * sqrt(z2) - huber * huber
-    return 0.5 * z2 + r.log_sd[index]
-
-
-cdef inline void weigh_flow(Read* r, double huber, int flow) noexcept nogil:
-    # Score of a flow, and how it rises with the prediction, for the answer as it is.
-    cdef int index = noise_index(r.signal[flow])
-    cdef double e = r.x[flow] - r.signal[flow]
-    cdef double z2 = e * e * r.weight[index]
-    r.slope[flow] = -e * r.weight[index]
-    if z2 > huber * huber:
-        r.slope[flow] *= huber / sqrt(z2)
-        z2 = 2.0 * huber * sqrt(z2) - huber * huber
-    r.now[flow] = 0.5 * z2 + r.log_sd[index]
-
-
-cdef void fill_noise(Read* r, double noise, double per_base) noexcept nogil:
-    # Growth ends at 8 bases: beyond, the prior would outvote any signal.
-    cdef int k
-    cdef double sd
-    for k in range(N_NOISE):
-        sd = noise + per_base * min((k + 0.5) / PER_UNIT, 8.0)
-        r.weight[k] = 1.0 / (sd * sd)
-        r.log_sd[k] = log(sd)
+cdef inline float unit(Read* r, int flow, int length) noexcept nogil:
+    # Signal of a run of so many bases, all strands taking it.
+    return r.response[r.nuc[flow] * (MAX_RUN + 2) + length]
 
 
 cdef void fill_tables(Read* r, double cf, double ie, double dr) noexcept nogil:
-    cdef int flow, nuc
+    # Transitions of all nucleotides; 0 in the flows that fill up the last block.
+    cdef int flow, nuc, k
     cdef double available
+    cdef float* stay = r.now
+    cdef float* at
     for nuc in range(4):
         available = 0.0
+        at = r.tables + nuc * 6 * r.stride
         for flow in range(r.n_flows):
             available = 1.0 if r.nuc[flow] == nuc else cf * available
-            r.extend[nuc * r.n_flows + flow] = available * (1.0 - dr) * (1.0 - ie)
-            r.stay[nuc * r.n_flows + flow] = (1.0 - available) + available * (1.0 - dr) * ie
+            at[flow] = <float>(available * (1.0 - dr) * (1.0 - ie))
+            stay[flow] = <float>((1.0 - available) + available * (1.0 - dr) * ie)
+        for flow in range(r.n_flows, r.stride):
+            stay[flow] = 0.0
+        for flow in range(r.stride):
+            k = flow % LANES
+            at[r.stride + flow] = stay[flow - 1] if k >= 1 else <float>0.0
+            at[2 * r.stride + flow] = stay[flow - 1] * stay[flow - 2] if k >= 2 else <float>0.0
+            at[3 * r.stride + flow] = (
+                stay[flow - 1] * stay[flow - 2] * (stay[flow - 3] * stay[flow - 4]) if k >= 4 else <float>0.0)
+            at[4 * r.stride + flow] = at[4 * r.stride + flow - 1] * stay[flow - 1] if k >= 1 else <float>1.0
+            at[5 * r.stride + flow] = 0.0
+        for flow in range(0, r.stride):
+            if flow % LANES == 0:
+                at[5 * r.stride + flow] = at[4 * r.stride + flow + LANES - 1] * stay[flow + LANES - 1]
+                at[5 * r.stride + flow + 1] = stay[flow + LANES - 1]
+        r.by[nuc].extend, r.by[nuc].one, r.by[nuc].two = at, at + r.stride, at + 2 * r.stride
+        r.by[nuc].four, r.by[nuc].since, r.by[nuc].block = at + 3 * r.stride, at + 4 * r.stride, at + 5 * r.stride
 
 
-cdef void advance(Read* r, const double* state, int begin, int end, int flow, double cutoff,
-                  double* taken, int* new_begin, int* new_end) noexcept nogil:
-    # State after one more run with in-phase flow `flow` (basecaller.md 4.2).
-    cdef const double* extend = r.extend + r.nuc[flow] * r.n_flows
-    cdef const double* stay = r.stay + r.nuc[flow] * r.n_flows
-    cdef double w = 0.0, s
-    cdef int j = begin, first = begin
-    while j < end:
-        w += state[j]
-        s = w * extend[j]
-        w = w * stay[j]
-        taken[j] = s
-        if j == first and s < cutoff and first < flow:
-            first += 1
-        j += 1
-    while j < r.n_flows and (w > cutoff or j <= flow):
-        taken[j] = w * extend[j]
-        w = w * stay[j]
-        j += 1
-    new_begin[0] = first
-    new_end[0] = j
+cdef void advance(Read* r, const Row* state, int flow, float cutoff, Row* after) noexcept nogil:
+    # State after one more run with in-phase flow `flow`; blocks on its left with less than `cutoff` are left out.
+    cdef int begin = state.begin
+    clear_row(after.at, after.begin, after.end)
+    after.end = advance_row(&r.by[<int>r.nuc[flow]], state.at, cutoff, flow, begin, state.end, r.n_flows, after.at)
+    while begin + LANES <= flow and block_below(after.at + begin, cutoff):
+        clear_row(after.at, begin, begin + LANES)
+        begin += LANES
+    after.begin = begin
+
+
+cdef inline void swap_rows(Row* a, Row* b) noexcept nogil:
+    a.at, b.at = b.at, a.at
+    a.begin, b.begin = b.begin, a.begin
+    a.end, b.end = b.end, a.end

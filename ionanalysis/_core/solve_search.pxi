@@ -6,61 +6,60 @@ cdef inline bint allowed(Read* r, int flow, int length) noexcept nogil:
     return pinned == FREE or pinned == length or (pinned < FREE and length >= -1 - pinned)
 
 
-cdef double child_score(Read* r, Settings* set, Path* path, const double* taken, int begin, int end,
-                        int flow, int length, double* settled) noexcept nogil:
-    cdef double total = path.settled + set.prior * length, p
-    cdef int j
-    for j in range(path.begin, begin):
-        p = length * taken[j] + (path.signal[j] if j < path.end else 0.0)
-        total += flow_score(r, set.huber, j, p)
-    settled[0] = total
-    for j in range(begin, flow + 1):
-        p = length * taken[j] + (path.signal[j] if j < path.end else 0.0)
-        if j < flow:
-            p += set.look_ahead * taken[j]
-        total += flow_score(r, set.huber, j, p)
-    return total
+cdef int nearest_length(Read* r, int flow, float bases) noexcept nogil:
+    # Length, 1 or more, whose signal is nearest to a measured number of bases.
+    cdef int length = <int>floor(max(<float>0.0, min(bases, <float>100.0)) + <float>0.5)
+    length = max(1, min(length, MAX_RUN))
+    while length < MAX_RUN and 2 * bases > unit(r, flow, length) + unit(r, flow, length + 1):
+        length += 1
+    while length > 1 and 2 * bases < unit(r, flow, length) + unit(r, flow, length - 1):
+        length -= 1
+    if r.pinned[flow] > 0:
+        return r.pinned[flow]
+    return max(length, -1 - r.pinned[flow]) if r.pinned[flow] < FREE else length
 
 
-cdef int take_run(Read* r, Settings* set, double drop, Path* path, int flow, double* best,
+cdef int take_run(Read* r, Settings* set, float drop, Path* path, int flow, float* best,
                   int* slots, int n_slots) noexcept nogil:
     # Paths that take a run in `flow`, one for each length worth it, into free slots; returns how many slots are used.
     cdef Path* child
-    cdef double* taken = r.trial
-    cdef int begin, end, j, length, tried, nearest, step, n_used = 0
-    cdef double base, e, p, settled, score
-    advance(r, path.state, path.begin, path.end, flow, set.cutoff, taken, &begin, &end)
-    if taken[flow] < 0.01:
+    cdef Row* taken = &r.trial[0]
+    cdef int begin, length, tried, nearest, step, n_used = 0
+    cdef float base, e, p, sd, settled, score, size
+    advance(r, &path.state, flow, set.cutoff, taken)
+    if taken.at[flow] < <float>0.01:
         return 0
-    base = path.signal[flow] if flow < path.end else 0.0
-    nearest = <int>floor(max(0.0, min((r.x[flow] - base) / taken[flow], 100.0)) + 0.5)
-    nearest = max(1, min(nearest, MAX_RUN))
-    if r.pinned[flow] > 0:
-        nearest = r.pinned[flow]
-    elif r.pinned[flow] < FREE:
-        nearest = max(nearest, -1 - r.pinned[flow])
+    base = path.signal[flow]
+    begin = taken.begin
+    nearest = nearest_length(r, flow, (r.x[flow] - base) / taken.at[flow])
     for tried in range(MAX_LENGTHS):
         step = (tried + 1) // 2
         length = nearest - step if tried % 2 else nearest + step
         if length < 1 or length > MAX_RUN or not allowed(r, flow, length):
             continue
-        p = base + length * taken[flow]
+        size = unit(r, flow, length)
+        p = base + size * taken.at[flow]
         e = r.x[flow] - p
-        if tried > 0 and e * e * r.weight[noise_index(p)] > 20.25:
+        sd = r.noise.scale * r.noise.floor[flow] + r.noise.per_base * min(p, <float>8.0)
+        if tried > 0 and e * e > <float>20.25 * sd * sd:
             continue
-        score = child_score(r, set, path, taken, begin, end, flow, length, &settled)
+        settled = path.settled + set.prior * length
+        if begin > path.state.begin:
+            settled += window_score(&r.noise, r.x, path.signal, taken.at, size, path.state.begin, begin)
+        score = settled + flow_score(&r.noise, r.x, flow, p)
+        # Leading strands will take more in these flows, whatever comes next.
+        score += window_score(&r.noise, r.x, path.signal, taken.at, size + set.look_ahead, begin, flow)
         if score > best[0] + drop or n_used == n_slots:
             continue
         best[0] = min(best[0], score)
         child = &r.paths[slots[n_slots - 1 - n_used]]
         n_used += 1
-        for j in range(begin, min(end, path.end)):
-            child.state[j] = taken[j]
-            child.signal[j] = path.signal[j] + length * taken[j]
-        for j in range(max(begin, min(end, path.end)), end):
-            child.state[j] = taken[j]
-            child.signal[j] = length * taken[j]
-        child.begin, child.end, child.flow = begin, end, flow
+        clear_row(child.state.at, child.state.begin, child.state.end)
+        clear_row(child.signal, child.state.begin, child.state.end)
+        copy_row(child.state.at, taken.at, begin, taken.end)
+        sum_rows(child.signal, path.signal, taken.at, size, begin, taken.end)
+        child.state.begin, child.state.end, child.flow = begin, taken.end, flow
+        child.coming_from = -LANES
         child.settled, child.score = settled, score
         child.node = r.n_nodes
         r.node_parent[r.n_nodes] = path.node
@@ -70,36 +69,74 @@ cdef int take_run(Read* r, Settings* set, double drop, Path* path, int flow, dou
     return n_used
 
 
+cdef inline float score_without(Read* r, Path* path, int flow) noexcept nogil:
+    # Score of a flow in which the path takes no run; computed for several flows at once.
+    if flow >= path.coming_from + LANES:
+        path.coming_from = flow - flow % LANES
+        flow_scores(&r.noise, r.x, path.signal, path.coming_from, path.coming)
+    return path.coming[flow - path.coming_from]
+
+
 cdef bint alike(Path* a, Path* b, int flow) noexcept nogil:
     # Two paths with the same in-phase flow whose future is the same.
-    cdef int j
-    if a.flow != b.flow:
-        return False
-    for j in range(min(a.begin, b.begin), max(a.end, b.end)):
-        if fabs((a.state[j] if a.begin <= j < a.end else 0.0) - (b.state[j] if b.begin <= j < b.end else 0.0)) > 0.01:
-            return False
-        if j > flow and fabs((a.signal[j] if j < a.end else 0.0) - (b.signal[j] if j < b.end else 0.0)) > 0.01:
-            return False
-    return True
+    cdef int begin = min(a.state.begin, b.state.begin), end = max(a.state.end, b.state.end)
+    return not (rows_differ(a.state.at, b.state.at, <float>0.01, begin, end)
+                or rows_differ(a.signal, b.signal, <float>0.01, flow + 1, end))
 
 
-cdef double search(Read* r, Settings* set, int beam, double drop, int limit) noexcept nogil:
-    # Best runs for the flows before `limit`, into run_flow and run_length; returns their score.
-    cdef int live[8 * 32 + 4]
-    cdef int slots[8 * 32 + 4]
-    cdef int n_paths = 8 * set.beam + 4, n_live = 1, n_slots = 0, n_kept, n_old
-    cdef int flow, i, j, k, node, n_used, _
-    cdef double best, signal, expected
+cdef void start_path(Read* r) noexcept nogil:
+    cdef Path* path = &r.paths[0]
+    clear_row(path.state.at, path.state.begin, path.state.end)
+    clear_row(path.signal, path.state.begin, path.state.end)
+    path.state.at[0] = 1.0
+    path.state.begin, path.state.end, path.flow, path.node, path.coming_from = 0, LANES, -1, -1, -LANES
+    path.settled, path.score = 0.0, 0.0
+
+
+cdef int keep_best(Read* r, int* live, int n_live, int beam, float limit, int flow,
+                   int* slots, int* n_slots) noexcept nogil:
+    # Sort paths by score, drop those behind, of those with the same future all but the best.
+    cdef int i, j, k, n_kept = 0
     cdef Path* path
-    cdef bint merged, must
-    for i in range(n_paths - 1, 0, -1):
+    cdef bint drop
+    # The order of equal ones is that of their making.
+    for i in range(1, n_live):
+        k = live[i]
+        j = i - 1
+        while j >= 0 and r.paths[live[j]].score > r.paths[k].score:
+            live[j + 1] = live[j]
+            j -= 1
+        live[j + 1] = k
+    for i in range(n_live):
+        path = &r.paths[live[i]]
+        drop = n_kept == beam or path.score > limit
+        if not drop and path.flow == flow:
+            for j in range(n_kept):
+                if r.paths[live[j]].flow == flow and alike(&r.paths[live[j]], path, flow):
+                    drop = True
+                    break
+        if drop:
+            slots[n_slots[0]] = live[i]
+            n_slots[0] += 1
+        else:
+            live[n_kept] = live[i]
+            n_kept += 1
+    return n_kept
+
+
+cdef float search(Read* r, Settings* set, int beam, float drop, int limit) noexcept nogil:
+    # Best runs for the flows before `limit`, into run_flow and run_length; returns their score.
+    cdef int live[MAX_PATHS]
+    cdef int slots[MAX_PATHS]
+    cdef int n_live = 1, n_slots = 0, n_old, flow, i, n_used, node, _
+    cdef float best, signal, expected, without, score
+    cdef Path* path
+    cdef bint must
+    for i in range(MAX_PATHS - 1, 0, -1):
         slots[n_slots] = i
         n_slots += 1
     live[0] = 0
-    path = &r.paths[0]
-    path.state[0] = 1.0
-    path.signal[0] = 0.0
-    path.begin, path.end, path.flow, path.node, path.settled, path.score = 0, 1, -1, -1, 0.0, 0.0
+    start_path(r)
     r.n_nodes = 0
     for flow in range(limit):
         best = INFINITY
@@ -107,8 +144,7 @@ cdef double search(Read* r, Settings* set, int beam, double drop, int limit) noe
         n_old = n_live
         for i in range(n_old):
             path = &r.paths[live[i]]
-            signal = path.signal[flow] if flow < path.end else 0.0
-            path.score += flow_score(r, set.huber, flow, signal)
+            path.score += score_without(r, path, flow)
             if not must:
                 best = min(best, path.score)
         for i in range(n_old):
@@ -116,11 +152,11 @@ cdef double search(Read* r, Settings* set, int beam, double drop, int limit) noe
             if r.former[flow] >= path.flow or r.pinned[flow] == 0:
                 continue
             # What the flow alone says, before the work of simulating the run.
-            signal = path.signal[flow] if flow < path.end else 0.0
-            expected = 1.0 if path.flow < 0 else path.state[path.flow]
+            signal = path.signal[flow]
+            expected = unit(r, flow, 1) * (path.state.at[path.flow] if path.flow >= 0 else <float>1.0)
+            without = score_without(r, path, flow)
             if not must and r.x[flow] < signal + expected and (
-                path.score - flow_score(r, set.huber, flow, signal)
-                + flow_score(r, set.huber, flow, signal + expected) > best + drop + 6.0
+                path.score - without + flow_score(&r.noise, r.x, flow, signal + expected) > best + drop + 6.0
             ):
                 continue
             n_used = take_run(r, set, drop, path, flow, &best, slots, n_slots)
@@ -132,43 +168,26 @@ cdef double search(Read* r, Settings* set, int beam, double drop, int limit) noe
             # Paths without the run that is known to be here are given up.
             for i in range(n_old):
                 r.paths[live[i]].score = INFINITY
-        # Insertion sort by score; the order of equal ones is that of their making.
-        for i in range(1, n_live):
-            k = live[i]
-            j = i - 1
-            while j >= 0 and r.paths[live[j]].score > r.paths[k].score:
-                live[j + 1] = live[j]
-                j -= 1
-            live[j + 1] = k
-        n_kept = 0
-        for i in range(n_live):
-            path = &r.paths[live[i]]
-            merged = n_kept == beam or path.score > best + drop
-            if not merged and path.flow == flow:
-                for j in range(n_kept):
-                    if r.paths[live[j]].flow == flow and alike(&r.paths[live[j]], path, flow):
-                        merged = True
-                        break
-            if merged:
-                slots[n_slots] = live[i]
-                n_slots += 1
-            else:
-                live[n_kept] = live[i]
-                n_kept += 1
-        n_live = n_kept
+        n_live = keep_best(r, live, n_live, beam, best + drop, flow, slots, &n_slots)
     # Nothing comes after the last flow: compare without the look-ahead.
     best = INFINITY
     node = -1
     for i in range(n_live):
         path = &r.paths[live[i]]
-        signal = path.settled
-        for j in range(path.begin, limit):
-            signal += flow_score(r, set.huber, j, path.signal[j] if j < path.end else 0.0)
-        if signal < best:
-            best = signal
+        score = path.settled
+        if path.state.begin < limit:
+            score += window_score(&r.noise, r.x, path.signal, r.zero, 0.0, path.state.begin, limit)
+        if score < best:
+            best = score
             node = path.node
+    read_back(r, node)
+    return best
+
+
+cdef void read_back(Read* r, int node) noexcept nogil:
+    # The runs that led to a node.
+    cdef int i = node
     r.n_runs = 0
-    i = node
     while i >= 0:
         r.n_runs += 1
         i = r.node_parent[i]
@@ -178,4 +197,3 @@ cdef double search(Read* r, Settings* set, int beam, double drop, int limit) noe
         r.run_flow[i] = r.node_flow[node]
         r.run_length[i] = r.node_length[node]
         node = r.node_parent[node]
-    return best

@@ -47,7 +47,7 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
     by one, so how they are cut into blocks changes nothing.
     """
     options = options or SolverOptions()
-    signals = np.ascontiguousarray(signals, np.float64)
+    signals = np.ascontiguousarray(signals, np.float32)
     n_flows = len(flow_order)
     expect_shape("signals", signals, (len(row), n_flows), "one row per read, one column per flow")
     phase_values = np.ascontiguousarray(phase_values, np.float64)
@@ -101,5 +101,16 @@ def solve_runs(signals, flow_order, phase_values, options, *, pinned=None, kerne
     pinned = np.zeros((n, 0), np.int8) if pinned is None else np.ascontiguousarray(pinned, np.int8)
     expect_shape("pinned", pinned, (n, pinned.shape[-1]), "one row per read")
     if n and n_flows:
-        kernels.solve_reads(flow_order.bases, signals, phase_values, pinned, options.as_array(), *solved.values())
+        response = np.tile(np.arange(25, dtype=np.float32), (4, 1))
+        floor = np.full(n_flows, options.noise, np.float32)
+        kernels.solve_reads(
+            flow_order.bases,
+            np.ascontiguousarray(signals, np.float32),
+            phase_values,
+            pinned,
+            response,
+            floor,
+            options.as_array(),
+            *solved.values(),
+        )
     return solved

@@ -25,6 +25,8 @@ class SolverOptions(Options):
     drift_flows: float = option(30.0, "length over which gain and offset drift", unit="flows", least=2.0, most=1e4)
     first_flows: int = option(60, "flows from which the gain of a read is found first", least=10, most=10_000)
 
+    rounds: int = option(2, "rounds of gain, noise and single changes after the search", least=0, most=10)
+
     def as_array(self):
         """The numbers in the order in which the solver's kernel takes them, float64."""
         return np.array(
@@ -41,6 +43,7 @@ class SolverOptions(Options):
                 self.offset_drift,
                 self.drift_flows,
                 self.first_flows,
+                self.rounds,
             ],
             np.float64,
         )
