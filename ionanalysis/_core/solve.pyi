@@ -3,9 +3,11 @@ from numpy.typing import NDArray
 
 def solve_reads(
     flow_base: NDArray[np.int8],
-    raw: NDArray[np.float64],
+    raw: NDArray[np.float32],
     phase: NDArray[np.float64],
     pinned: NDArray[np.int8],
+    response: NDArray[np.float32],
+    noise_floor: NDArray[np.float32],
     settings: NDArray[np.float64],
     signal: NDArray[np.float32],
     predicted: NDArray[np.float32],

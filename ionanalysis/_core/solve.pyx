@@ -58,30 +58,24 @@ cdef bint is_stuck(Read* r) noexcept nogil:
 
 
 cdef void search_wider(Read* r, Settings* set, float total) noexcept nogil:
-    # With many paths, more noise, and other gains, until the signals are explained to their end.
-    cdef float gains[3]
+    # With more paths, then with other gains and more noise, until the signals are explained to their end.
+    cdef float gains[4]
     cdef int k
-    gains[0], gains[1], gains[2] = 1.0, <float>0.95, <float>1.05
-    for k in range(3):
+    gains[0], gains[1], gains[2], gains[3] = 1.0, 1.0, <float>0.95, <float>1.05
+    for k in range(4):
         scale_raw(r, total * gains[k], r.n_flows)
-        r.noise.scale = 1.0 if k == 0 else <float>1.3
-        search(r, set, RETRY_BEAM, 40.0, r.n_flows)
+        r.noise.scale = 1.0 if k < 2 else <float>1.3
+        search(r, set, 8 if k == 0 else MAX_BEAM, 20.0 if k == 0 else 40.0, r.n_flows)
         lay_runs(r, set, 0)
         if not is_stuck(r):
             break
 
 
 cdef void solve_one(Read* r, Settings* set) noexcept nogil:
-    cdef int n = r.n_flows, _turn, limit
+    cdef int n = r.n_flows, _turn
     cdef float total
     r.noise.scale, r.noise.per_base = 1.0, set.noise_per_base
     total = start_gain(r, set, min(n, set.n_first))
-    limit = (5 * set.n_first) // 2
-    if limit < n:
-        scale_raw(r, total, limit)
-        search(r, set, min(set.beam, 2), min(set.drop, <float>6.0), limit)
-        lay_runs(r, set, 0)
-        total *= fit_gain(r, limit)
     scale_raw(r, total, n)
     search(r, set, set.beam, set.drop, n)
     lay_runs(r, set, 0)

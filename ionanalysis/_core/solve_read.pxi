@@ -39,7 +39,6 @@ cdef extern from "lanes.h":
 cdef enum:
     MAX_RUN = 23          # longest homopolymer that is called
     MAX_BEAM = 32
-    RETRY_BEAM = 32       # for reads whose paths were all lost
     MAX_PATHS = 6 * 32    # a beam, and what its paths give birth to in a flow
     MAX_LENGTHS = 5       # lengths of one run that are tried together
 

@@ -156,7 +156,7 @@ cdef float search(Read* r, Settings* set, int beam, float drop, int limit) noexc
             expected = unit(r, flow, 1) * (path.state.at[path.flow] if path.flow >= 0 else <float>1.0)
             without = score_without(r, path, flow)
             if not must and r.x[flow] < signal + expected and (
-                path.score - without + flow_score(&r.noise, r.x, flow, signal + expected) > best + drop + 6.0
+                path.score - without + flow_score(&r.noise, r.x, flow, signal + expected) > best + drop + 1.0
             ):
                 continue
             n_used = take_run(r, set, drop, path, flow, &best, slots, n_slots)

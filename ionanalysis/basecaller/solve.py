@@ -9,6 +9,9 @@ from ionanalysis.errors import expect_shape
 from ionanalysis.flows import NUCS
 from ionanalysis.options.basecaller import SolverOptions
 
+MAX_RUN = 23
+"""Longest homopolymer that is called."""
+
 _LETTERS = np.frombuffer(NUCS.encode(), np.uint8)
 
 
@@ -78,8 +81,21 @@ def reads_of_runs(solved, row, col, flow_order, phase_values, qualities):
     )
 
 
-def solve_runs(signals, flow_order, phase_values, options, *, pinned=None, kernels=kernels):
+def linear_response():
+    """Signal of a run by nucleotide and length if each base gives as much as any other, float32 (4, 25)."""
+    return np.tile(np.arange(MAX_RUN + 2, dtype=np.float32), (4, 1))
+
+
+def solve_runs(signals, flow_order, phase_values, options, *, pinned=None, response=None, kernels=kernels):
     """Homopolymer runs of reads, as `_core.solve.solve_reads` gives them, by name.
+
+    Parameters
+    ----------
+    signals, flow_order, phase_values, options, pinned
+        As for `call_block`.
+    response : array_like of shape (4, MAX_RUN + 2), float32, optional
+        Signal of a run by nucleotide (A, C, G, T) and length, in bases, rising with length; `linear_response` by
+        default.
 
     Returns
     -------
@@ -101,15 +117,13 @@ def solve_runs(signals, flow_order, phase_values, options, *, pinned=None, kerne
     pinned = np.zeros((n, 0), np.int8) if pinned is None else np.ascontiguousarray(pinned, np.int8)
     expect_shape("pinned", pinned, (n, pinned.shape[-1]), "one row per read")
     if n and n_flows:
-        response = np.tile(np.arange(25, dtype=np.float32), (4, 1))
-        floor = np.full(n_flows, options.noise, np.float32)
         kernels.solve_reads(
             flow_order.bases,
             np.ascontiguousarray(signals, np.float32),
             phase_values,
             pinned,
-            response,
-            floor,
+            np.ascontiguousarray(linear_response() if response is None else response, np.float32),
+            np.full(n_flows, options.noise, np.float32),
             options.as_array(),
             *solved.values(),
         )

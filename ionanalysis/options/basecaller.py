@@ -12,18 +12,18 @@ class SolverOptions(Options):
     """Solver: from normalised signals to homopolymer runs."""
 
     key_normalisation: str = option("gain", "how the key flows scale a read", choices=("gain", "adaptive", "off"))
-    beam: int = option(5, "paths kept in the search", least=1, most=32)
-    drop_limit: float = option(12.0, "score behind the best path at which a path is dropped", unit="nats", least=1.0)
+    beam: int = option(3, "paths kept in the search", least=1, most=32)
+    drop_limit: float = option(8.0, "score behind the best path at which a path is dropped", unit="nats", least=1.0)
     look_ahead: float = option(0.7, "weight of leading strands whose next base is not yet known", least=0.0, most=1.0)
     base_prior: float = option(1.386, "score each called base must be worth; ln 4", unit="nats", least=0.0, most=10.0)
     state_cutoff: float = option(1e-4, "fraction of strands that is left out", least=1e-9, most=1e-2)
     outlier_limit: float = option(3.0, "residuals beyond count linearly", unit="sd", least=1.0, most=100.0)
-    noise: float = option(0.08, "expected noise of a flow without incorporation", unit="bases", least=0.01, most=1.0)
-    noise_per_base: float = option(0.04, "noise added per base of signal", unit="bases", least=0.0, most=1.0)
+    noise: float = option(0.1, "expected noise of a flow without incorporation", unit="bases", least=0.01, most=1.0)
+    noise_per_base: float = option(0.03, "noise added per base of signal", unit="bases", least=0.0, most=1.0)
     gain_drift: float = option(0.06, "spread of the gain along a read; 0 for one gain", least=0.0, most=1.0)
     offset_drift: float = option(0.04, "spread of the offset along a read", unit="bases", least=1e-6, most=1.0)
     drift_flows: float = option(30.0, "length over which gain and offset drift", unit="flows", least=2.0, most=1e4)
-    first_flows: int = option(60, "flows from which the gain of a read is found first", least=10, most=10_000)
+    first_flows: int = option(80, "flows from which the gain of a read is found first", least=10, most=10_000)
 
     rounds: int = option(2, "rounds of gain, noise and single changes after the search", least=0, most=10)
 

@@ -6,10 +6,12 @@ import numpy as np
 
 from ionanalysis.reference.phase import transition_tables
 
-MAX_RUN, PER_UNIT, N_NOISE, SMALL, FREE = 23, 32, 26 * 32, 0.01, -1
+MAX_RUN, MAX_BEAM, MAX_LENGTHS, BLOCK, FREE = 23, 32, 5, 8, -1
+LITTLE_DOUBT, NO_DOUBT = 8.0, 36.0
+MOST_NOISY = 8.0
 
 
-def solve_reads(flow_base, raw, phase, pinned, settings):
+def solve_reads(flow_base, raw, phase, pinned, response, noise_floor, settings):
     """Signal, prediction, in-phase fraction, n_runs, run_flow, run_length, losses, as the kernel's last arguments."""
     n, n_flows = raw.shape
     signal, predicted = np.zeros((2, n, n_flows), np.float32)
@@ -20,7 +22,7 @@ def solve_reads(flow_base, raw, phase, pinned, settings):
         if not np.isfinite(raw[row]).all():
             n_runs[row] = -1
             continue
-        read = Read(flow_base, raw[row], phase[row], pinned[row], Settings(*settings))
+        read = Read(flow_base, raw[row], phase[row], pinned[row], response, noise_floor, Settings(*settings))
         read.solve()
         n_runs[row] = len(read.runs)
         signal[row], predicted[row] = read.x, read.signal
@@ -48,11 +50,12 @@ class Settings:
     offset_sd: float
     kernel: float
     n_first: float
+    n_rounds: float
 
 
 @dataclass
 class State:
-    """Fraction of strands that took the last run in each flow; 0 outside of [begin, end)."""
+    """Fraction of strands that took the last run in each flow; 0 outside of the blocks of flows [begin, end)."""
 
     taken: np.ndarray
     begin: int
@@ -75,29 +78,33 @@ class Path:
 class Read:
     """One read: its signals `x`, the answer `runs` (flow, length), and what they predict."""
 
-    def __init__(self, flow_base, raw, phase, pinned, settings):
-        self.raw, self.n, self.nuc = raw, len(raw), np.asarray(flow_base)
+    def __init__(self, flow_base, raw, phase, pinned, response, noise_floor, settings):
+        self.raw, self.n, self.nuc = np.asarray(raw, float), len(raw), np.asarray(flow_base)
         self.extend, self.stay = (table[0] for table in transition_tables(flow_base, phase[None]))
-        self.set = settings
+        self.set, self.response, self.floor = settings, response, noise_floor
         self.pinned = [*pinned, *[FREE] * (self.n - len(pinned))]
-        self.beam = int(max(1, min(self.set.beam, 32)))
+        self.beam = int(max(1, min(self.set.beam, MAX_BEAM)))
         self.former = [next((k for k in range(j - 1, -1, -1) if self.nuc[k] == self.nuc[j]), -2) for j in range(self.n)]
-        self.x, self.signal = np.array(raw), np.zeros(self.n)
+        self.x, self.signal = self.raw.copy(), np.zeros(self.n)
         start = np.zeros(self.n)
         start[0] = 1.0
-        self.start = State(start, 0, 1)
-        self.fill_noise(self.set.noise, self.set.noise_per_base)
+        self.start = State(start, 0, BLOCK)
+        self.scale, self.per_base = 1.0, self.set.noise_per_base
 
-    def fill_noise(self, noise, per_base):
-        sd = noise + per_base * np.minimum((np.arange(N_NOISE) + 0.5) / PER_UNIT, 8.0)
-        self.weight, self.log_sd = 1.0 / sd**2, np.log(sd)
+    def sd(self, flows, signal):
+        """Noise of a slice of flows; its growth ends at 8 bases."""
+        return self.scale * self.floor[flows] + self.per_base * np.minimum(signal, MOST_NOISY)
 
     def score(self, flows, signal):
         """Negative log-likelihood of a slice of flows, Gauss with Huber's flanks."""
-        index = np.clip(signal * PER_UNIT, 0, N_NOISE - 1).astype(int)
-        z2 = (self.x[flows] - signal) ** 2 * self.weight[index]
-        h = self.set.huber
-        return float(np.sum(0.5 * np.where(z2 > h * h, 2 * h * np.sqrt(z2) - h * h, z2) + self.log_sd[index]))
+        sd = self.sd(flows, signal)
+        z = np.abs(self.x[flows] - signal) / sd
+        inner = np.minimum(z, self.set.huber)
+        return float(np.sum(inner * (z - 0.5 * inner) + np.log(sd)))
+
+    def unit(self, flow, length):
+        """Signal of a run of so many bases, all strands taking it."""
+        return float(self.response[self.nuc[flow], length])
 
     def allowed(self, flow, length):
         """Whether what is known of a flow, if anything, lets a run of this length (or none, 0) be there."""
@@ -105,61 +112,60 @@ class Read:
         return pinned in (FREE, length) or (pinned < FREE and length >= -1 - pinned)
 
     def advance(self, state, flow):
-        """State after one more run with in-phase flow `flow` (basecaller.md 4.2)."""
+        """State after one more run with in-phase flow `flow` (basecaller.md 4.2), in whole blocks of flows."""
         extend, stay = self.extend[self.nuc[flow]], self.stay[self.nuc[flow]]
-        taken, w, first, j = np.zeros(self.n), 0.0, state.begin, state.begin
+        taken, w, j = np.zeros(self.n), 0.0, state.begin
         while j < state.end or (j < self.n and (w > self.set.cutoff or j <= flow)):
-            w += state.taken[j] if j < state.end else 0.0
-            taken[j] = w * extend[j]
-            w *= stay[j]
-            if j < state.end and j == first and taken[j] < self.set.cutoff and first < flow:
-                first += 1
-            j += 1
-        taken[:first] = 0.0
-        return State(taken, first, j)
+            for k in range(j, min(j + BLOCK, self.n)):
+                w += state.taken[k]
+                taken[k] = w * extend[k]
+                w *= stay[k]
+            j += BLOCK
+        begin = state.begin
+        while begin + BLOCK <= flow and (taken[begin : begin + BLOCK] < self.set.cutoff).all():
+            taken[begin : begin + BLOCK] = 0.0
+            begin += BLOCK
+        return State(taken, begin, j)
 
     # --- search
 
+    def nearest_length(self, flow, bases):
+        """Length, 1 or more, whose signal is nearest to a measured number of bases."""
+        length = int(np.clip(np.floor(np.clip(bases, 0, 100) + 0.5), 1, MAX_RUN))
+        while length < MAX_RUN and 2 * bases > self.unit(flow, length) + self.unit(flow, length + 1):
+            length += 1
+        while length > 1 and 2 * bases < self.unit(flow, length) + self.unit(flow, length - 1):
+            length -= 1
+        known = self.pinned[flow]
+        return known if known > 0 else max(length, -1 - known) if known < FREE else length
+
     def take_run(self, path, flow, best, drop):
         """Paths that take a run in `flow`, one for each length worth it; and the best score."""
-        # Strands that fall out of the window on its left still count for their last time.
-        whole = self.advance(path.state, flow)
-        taken, begin = self._with_left_edge(path.state, flow, whole), whole.begin
+        state = self.advance(path.state, flow)
+        taken, begin = state.taken, state.begin
         made: list[Path] = []
         if taken[flow] < 0.01:
             return made, best
-        base = path.signal[flow]
-        nearest = int(np.floor(np.clip((self.x[flow] - base) / taken[flow], 0, 100) + 0.5))
-        nearest = max(1, min(nearest, MAX_RUN))
-        known = self.pinned[flow]
-        nearest = known if known > 0 else max(nearest, -1 - known) if known < FREE else nearest
+        nearest = self.nearest_length(flow, (self.x[flow] - path.signal[flow]) / taken[flow])
+        here, left, window = slice(flow, flow + 1), slice(path.state.begin, begin), slice(begin, flow)
         for tried, step in enumerate((0, -1, 1, -2, 2)):
             length = nearest + step
             if not 1 <= length <= MAX_RUN or not self.allowed(flow, length):
                 continue
-            signal = path.signal + length * taken
-            at = int(np.clip(signal[flow] * PER_UNIT, 0, N_NOISE - 1))
-            if tried and (self.x[flow] - signal[flow]) ** 2 * self.weight[at] > 20.25:
+            size = self.unit(flow, length)
+            signal = path.signal + size * taken
+            if tried and (self.x[flow] - signal[flow]) ** 2 > 20.25 * self.sd(flow, signal[flow]) ** 2:
                 continue
-            left = slice(path.state.begin, begin)
             settled = path.settled + self.set.prior * length + self.score(left, signal[left])
-            ahead = signal + np.where(np.arange(self.n) < flow, self.set.look_ahead * taken, 0.0)
-            window = slice(begin, flow + 1)
-            score = settled + self.score(window, ahead[window])
+            # Leading strands will take more in these flows, whatever comes next.
+            ahead = signal + self.set.look_ahead * taken
+            score = settled + self.score(window, ahead[window]) + self.score(here, signal[here])
             if score > best + drop:
                 continue
             best = min(best, score)
-            made.append(Path(whole, signal, [*path.runs, (flow, length)], settled, score))
+            signal[:begin] = 0.0
+            made.append(Path(state, signal, [*path.runs, (flow, length)], settled, score))
         return made, best
-
-    def _with_left_edge(self, state, flow, whole):
-        extend, stay = self.extend[self.nuc[flow]], self.stay[self.nuc[flow]]
-        taken, w = whole.taken.copy(), 0.0
-        for j in range(state.begin, whole.begin):
-            w += state.taken[j]
-            taken[j] = w * extend[j]
-            w *= stay[j]
-        return taken
 
     def search(self, limit, beam=None, drop=None):
         """Best runs for the flows before `limit`; returns their score."""
@@ -175,10 +181,10 @@ class Read:
             for path in list(paths):
                 if self.former[flow] >= path.flow or self.pinned[flow] == 0:
                     continue
-                expected = path.state.taken[path.flow] if path.runs else 1.0
+                expected = self.unit(flow, 1) * (path.state.taken[path.flow] if path.runs else 1.0)
                 taken = path.signal[here] + expected
                 alone = path.score - self.score(here, path.signal[here]) + self.score(here, taken)
-                if not must and self.x[flow] < taken[0] and alone > best + drop + 6.0:
+                if not must and self.x[flow] < taken[0] and alone > best + drop + 1.0:
                     continue
                 made, best = self.take_run(path, flow, best, drop)
                 paths += made
@@ -211,54 +217,55 @@ class Read:
         for flow, length in self.runs:
             state = self.advance(state, flow)
             self.states.append(state)
-            self.signal += length * state.taken
+            self.signal += self.unit(flow, length) * state.taken
 
     def loss(self, change):
         at = np.flatnonzero(change)
         return self.score(at, self.signal[at] + change[at]) - self.score(at, self.signal[at])
 
-    def length_losses(self, run):
-        """Score lost with one base less and one more. Where hardly a strand is, the score is taken as straight."""
-        taken, h = self.states[run].taken, self.set.huber
-        small = taken < SMALL
-        weight = self.weight[np.clip(self.signal * PER_UNIT, 0, N_NOISE - 1).astype(int)]
-        z = (self.x - self.signal) * np.sqrt(weight)
-        straight = np.sum((taken * -np.clip(z, -h, h) * np.sqrt(weight))[small])
-        large = np.where(small, 0.0, taken)
-        less = self.loss(-large) - self.set.prior - straight
-        more = self.loss(large) + self.set.prior + straight
+    def length_losses(self, run, doubt):
+        """Score lost with one base less and one more; exact unless a parabola puts it beyond `doubt`."""
+        taken, weight = self.states[run].taken, self.sd(slice(None), self.signal) ** -2.0
+        linear, square = np.sum(weight * (self.x - self.signal) * taken), np.sum(weight * taken**2)
         flow, length = self.runs[run]
-        return (
-            less if self.allowed(flow, length - 1) else np.inf,
-            more if self.allowed(flow, length + 1) and length < MAX_RUN else np.inf,
-        )
+
+        def lost(other):
+            if other > MAX_RUN or not self.allowed(flow, other):
+                return np.inf
+            step = self.unit(flow, other) - self.unit(flow, length)
+            parabola = step * (0.5 * step * square - linear)
+            return (parabola if parabola > doubt else self.loss(step * taken)) + self.set.prior * (other - length)
+
+        return lost(length - 1), lost(length + 1)
 
     def structure_loss(self, run, flow=None):
         """Score lost by a new run of 1 in `flow` before `run`, or by taking out `run`, of length 1."""
         state = self.states[run - 1] if run else self.start
         if flow is None:
-            change = -self.states[run].taken
+            change = -self.unit(*self.runs[run]) * self.states[run].taken
         else:
             state = self.advance(state, flow)
-            change = state.taken.copy()
+            change = self.unit(flow, 1) * state.taken
         for k in range(run + (flow is None), len(self.runs)):
             state = self.advance(state, self.runs[k][0])
             gap = state.taken - self.states[k].taken
-            change += self.runs[k][1] * gap
+            change += self.unit(*self.runs[k]) * gap
             if np.abs(gap).max() < 0.003 or k > run + 16:
                 break
         return (-1 if flow is None else 1) * self.set.prior + self.loss(change)
 
-    def improve_lengths(self):
+    def improve_lengths(self, doubt):
         changed, self.less, self.more = False, [], []
         for run, (flow, length) in enumerate(self.runs):
-            less, more = self.length_losses(run)
+            less, more = self.length_losses(run, doubt)
             step = 1 if more < -0.01 else -1 if less < -0.01 and length > 1 else 0
             if step:
                 changed = True
                 self.runs[run] = (flow, length + step)
-                self.signal = self.signal + step * self.states[run].taken
-                less, more = self.length_losses(run)
+                self.signal = (
+                    self.signal + (self.unit(flow, length + step) - self.unit(flow, length)) * self.states[run].taken
+                )
+                less, more = self.length_losses(run, doubt)
             self.less.append(less)
             self.more.append(more)
         return changed
@@ -300,18 +307,18 @@ class Read:
             run += 1
         return changed
 
-    def refine(self):
+    def refine(self, doubt):
         for _ in range(4):
-            changed = self.improve_lengths()
+            changed = self.improve_lengths(doubt)
             if not (self.improve_structure(self.n) or changed):
                 return
 
     # --- gain, offset, noise
 
     def robust_weight(self, limit, gain=1.0):
-        weight = self.weight[np.clip(self.signal[:limit] * PER_UNIT, 0, N_NOISE - 1).astype(int)]
-        z = np.abs(self.x[:limit] - gain * self.signal[:limit]) * np.sqrt(weight)
-        return weight * np.where(z > 2.5, 2.5 / np.maximum(z, 1e-300), 1.0)
+        flows = slice(0, limit)
+        sd = self.sd(flows, self.signal[flows])
+        return 2.5 / (sd**2 * np.maximum(np.abs(self.x[flows] - gain * self.signal[flows]) / sd, 2.5))
 
     def fit_gain(self, limit):
         gain, p = 1.0, self.signal[:limit]
@@ -327,7 +334,7 @@ class Read:
         sd0 = np.minimum(error[zero], 4 * self.set.noise).sum() / 0.798 + 60.0 * self.set.noise
         sd1 = np.minimum(error[one], 4 * expected).sum() / 0.798 + 60.0 * expected
         sd0, sd1 = sd0 / (zero.sum() + 60.0), sd1 / (one.sum() + 60.0)
-        self.fill_noise(sd0, max(0.2 * self.set.noise_per_base, sd1 - sd0))
+        self.scale, self.per_base = sd0 / self.set.noise, max(0.2 * self.set.noise_per_base, sd1 - sd0)
 
     def fit_locally(self):
         """Gain and offset that drift along the flows: least squares in a two-sided exponential window, with a ridge."""
@@ -347,9 +354,9 @@ class Read:
         best, chosen = np.inf, 1.0
         for total in (1.0, 0.8, 1.25):
             first = total == 1.0
-            for _ in range(2):
+            for _ in range(1 if first else 2):
                 self.x = self.raw / total
-                score = self.search(limit) + limit * np.log(total)
+                score = self.search(limit, min(self.beam, 2), min(self.set.drop, 6.0)) + limit * np.log(total)
                 self.lay_runs()
                 gain = self.fit_gain(limit)
                 total *= gain
@@ -357,9 +364,9 @@ class Read:
                     best, chosen = score, total
                 if abs(gain - 1.0) < 0.02:
                     break
-            index = np.clip(self.signal[:limit] * PER_UNIT, 0, N_NOISE - 1).astype(int)
-            misfit = np.minimum((self.x - self.signal)[:limit] ** 2 * self.weight[index], 9.0).sum()
-            if first and misfit < 1.2 * limit:
+            flows = slice(0, limit)
+            z = (self.x[flows] / gain - self.signal[flows]) / self.sd(flows, self.signal[flows])
+            if first and np.minimum(z**2, 9.0).sum() < 1.2 * limit:
                 break
         return chosen
 
@@ -368,26 +375,34 @@ class Read:
         after = self.runs[-1][0] + 1 if self.runs else 0
         return np.count_nonzero(self.x[after:] - self.signal[after:] > 0.5) > 2
 
-    def solve(self):
-        first = int(self.set.n_first)
-        total, limit = self.start_gain(min(self.n, first)), 5 * first // 2
-        if limit < self.n:
-            self.x = self.raw / total
-            self.search(limit)
+    def search_wider(self, total):
+        """With more paths, then with other gains and more noise, until the signals are explained to their end."""
+        tries = (
+            (1.0, 1.0, 8, 20.0),
+            (1.0, 1.0, MAX_BEAM, 40.0),
+            (0.95, 1.3, MAX_BEAM, 40.0),
+            (1.05, 1.3, MAX_BEAM, 40.0),
+        )
+        for gain, self.scale, beam, drop in tries:
+            self.x = self.raw / (total * gain)
+            self.search(self.n, beam, drop)
             self.lay_runs()
-            total *= self.fit_gain(limit)
+            if not self.is_stuck():
+                return
+
+    def solve(self):
+        total = self.start_gain(min(self.n, int(self.set.n_first)))
         self.x = self.raw / total
         self.search(self.n)
         self.lay_runs()
         if self.is_stuck():
-            self.search(self.n, 4 * self.beam, 40.0)
-            self.lay_runs()
+            self.search_wider(total)
         self.x = self.x / self.fit_gain(self.n)
         self.fit_noise()
-        self.refine()
-        for _ in range(2):
+        for _ in range(int(self.set.n_rounds)):
+            self.refine(LITTLE_DOUBT)
             self.x = self.x / self.fit_gain(self.n)
             if self.set.gain_sd > 0:
                 self.fit_locally()
             self.fit_noise()
-            self.refine()
+        self.refine(NO_DOUBT)
