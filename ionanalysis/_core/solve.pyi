@@ -7,7 +7,6 @@ def solve_reads(
     phase: NDArray[np.float64],
     pinned: NDArray[np.int8],
     response: NDArray[np.float32],
-    noise_floor: NDArray[np.float32],
     settings: NDArray[np.float64],
     signal: NDArray[np.float32],
     predicted: NDArray[np.float32],

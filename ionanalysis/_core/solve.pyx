@@ -8,7 +8,7 @@ their paths branch at different flows and have other windows, and packing costs 
 simulation of a run is a chain of dependent steps.
 """
 
-from libc.math cimport INFINITY, fabsf, floor, isfinite, logf
+from libc.math cimport INFINITY, expf, fabsf, floor, isfinite, logf
 from libc.stdlib cimport calloc, free
 
 include "solve_read.pxi"
@@ -135,8 +135,7 @@ def solve_reads(
     const double[:, ::1] phase,          # (n, 3) in: cf, ie, dr
     const signed char[:, ::1] pinned,    # (n, n_known) in: -1 free, bases >= 0, -1 - the least bases
     const float[:, ::1] response,        # (4, 25) in: signal of a run by nucleotide and length
-    const float[::1] noise_floor,        # (n_flows,) in: expected noise of a flow without incorporation
-    const double[::1] settings,          # (13,) in: SolverOptions.as_array()
+    const double[::1] settings,          # (14,) in: SolverOptions.as_array()
     float[:, ::1] signal,                # (n, n_flows) out: normalised signal
     float[:, ::1] predicted,             # (n, n_flows) out
     float[:, ::1] inphase,               # (n, n_flows) out
@@ -157,7 +156,7 @@ def solve_reads(
     set.drop, set.look_ahead, set.prior, set.cutoff = settings[1], settings[2], settings[3], settings[4]
     set.huber, set.noise, set.noise_per_base = settings[5], settings[6], settings[7]
     set.gain_sd, set.offset_sd, set.kernel, set.n_first = settings[8], settings[9], settings[10], <int>settings[11]
-    set.n_rounds = <int>settings[12]
+    set.n_rounds, set.noise_out_of_phase = <int>settings[12], settings[13]
     n_paths = MAX_PATHS
     n_nodes = n * n_paths
     stride = (n // LANES + 2) * LANES
@@ -178,8 +177,6 @@ def solve_reads(
         r.nuc, r.response = &flow_base[0], &response[0, 0]
         # Whole vectors in one cache line each.
         lay_out(r, room + (-(<size_t>room // sizeof(float))) % LANES, ints, n_paths, n_nodes)
-        for j in range(stride):
-            r.floor[j] = noise_floor[min(j, n - 1)]
         r.noise.floor, r.noise.huber = r.floor, set.huber
         for row in range(raw.shape[0]):
             finite = True
@@ -193,6 +190,7 @@ def solve_reads(
             if tables_of < 0 or not (phase[row, 0] == phase[tables_of, 0] and phase[row, 1] == phase[tables_of, 1]
                                      and phase[row, 2] == phase[tables_of, 2]):
                 fill_tables(r, phase[row, 0], phase[row, 1], phase[row, 2])
+                fill_floor(r, &set, phase[row, 0] + phase[row, 1])
                 tables_of = row
             solve_one(r, &set)
             write_read(r, &n_runs[row], &signal[row, 0], &predicted[row, 0], &inphase[row, 0], &run_flow[row, 0],

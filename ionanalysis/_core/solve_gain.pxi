@@ -25,21 +25,22 @@ cdef void scale(Read* r, float gain, int limit) noexcept nogil:
 cdef void fit_noise(Read* r, Settings* set, int limit) noexcept nogil:
     # Noise of the read from its residuals, drawn towards the expected noise by 60 flows' worth.
     cdef int j
-    cdef float e, zero = 0.0, one = 0.0, n_zero = 0.0, n_one = 0.0, sd0, sd1, expected
+    cdef float e, floor_of_ones = 0.0, zero = 0.0, one = 0.0, n_zero = 0.0, n_one = 0.0, expected
     expected = set.noise + set.noise_per_base
     for j in range(limit):
         e = fabsf(r.x[j] - r.signal[j])
         if r.signal[j] < <float>0.3:
-            zero += min(e, 4 * set.noise)
+            zero += min(e / r.floor[j], <float>4.0)
             n_zero += 1
         elif <float>0.6 < r.signal[j] < <float>1.4:
             one += min(e, 4 * expected)
+            floor_of_ones += r.floor[j]
             n_one += 1
     # Mean absolute deviation of a Gauss is 0.798 sd.
-    sd0 = (zero / <float>0.798 + 60 * set.noise) / (n_zero + 60)
-    sd1 = (one / <float>0.798 + 60 * expected) / (n_one + 60)
-    r.noise.scale = sd0 / set.noise
-    r.noise.per_base = max(<float>0.2 * set.noise_per_base, sd1 - sd0)
+    r.noise.scale = (zero / <float>0.798 + 60) / (n_zero + 60)
+    one = (one / <float>0.798 + 60 * expected) / (n_one + 60)
+    floor_of_ones = (floor_of_ones + 60 * set.noise) / (n_one + 60)
+    r.noise.per_base = max(<float>0.2 * set.noise_per_base, one - r.noise.scale * floor_of_ones)
 
 
 cdef float robust_weight(Read* r, int flow) noexcept nogil:

@@ -49,7 +49,8 @@ cdef enum:
 
 cdef struct Settings:
     int beam, n_first, n_rounds
-    float drop, look_ahead, prior, cutoff, huber, noise, noise_per_base, gain_sd, offset_sd, kernel
+    float drop, look_ahead, prior, cutoff, huber, noise, noise_per_base, noise_out_of_phase
+    float gain_sd, offset_sd, kernel
 
 
 cdef struct Row:
@@ -136,6 +137,14 @@ cdef void fill_tables(Read* r, double cf, double ie, double dr) noexcept nogil:
                 at[5 * r.stride + flow + 1] = stay[flow + LANES - 1]
         r.by[nuc].extend, r.by[nuc].one, r.by[nuc].two = at, at + r.stride, at + 2 * r.stride
         r.by[nuc].four, r.by[nuc].since, r.by[nuc].block = at + 3 * r.stride, at + 4 * r.stride, at + 5 * r.stride
+
+
+cdef void fill_floor(Read* r, Settings* set, float slip) noexcept nogil:
+    # Expected noise of a flow without incorporation, growing with the strands that are out of phase by then, if they
+    # slip with probability `slip` in each run and some 0.4 runs are taken in a flow.
+    cdef int flow
+    for flow in range(r.stride):
+        r.floor[flow] = set.noise + set.noise_out_of_phase * (1 - expf(<float>-0.4 * slip * flow))
 
 
 cdef void advance(Read* r, const Row* state, int flow, float cutoff, Row* after) noexcept nogil:

@@ -123,7 +123,6 @@ def solve_runs(signals, flow_order, phase_values, options, *, pinned=None, respo
             phase_values,
             pinned,
             np.ascontiguousarray(linear_response() if response is None else response, np.float32),
-            np.full(n_flows, options.noise, np.float32),
             options.as_array(),
             *solved.values(),
         )

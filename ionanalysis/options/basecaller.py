@@ -18,8 +18,11 @@ class SolverOptions(Options):
     base_prior: float = option(1.386, "score each called base must be worth; ln 4", unit="nats", least=0.0, most=10.0)
     state_cutoff: float = option(1e-4, "fraction of strands that is left out", least=1e-9, most=1e-2)
     outlier_limit: float = option(3.0, "residuals beyond count linearly", unit="sd", least=1.0, most=100.0)
-    noise: float = option(0.1, "expected noise of a flow without incorporation", unit="bases", least=0.01, most=1.0)
+    noise: float = option(0.08, "expected noise of a flow without incorporation", unit="bases", least=0.01, most=1.0)
     noise_per_base: float = option(0.03, "noise added per base of signal", unit="bases", least=0.0, most=1.0)
+    noise_out_of_phase: float = option(
+        0.05, "noise added where no strand is in phase any more", unit="bases", least=0.0, most=1.0
+    )
     gain_drift: float = option(0.06, "spread of the gain along a read; 0 for one gain", least=0.0, most=1.0)
     offset_drift: float = option(0.04, "spread of the offset along a read", unit="bases", least=1e-6, most=1.0)
     drift_flows: float = option(30.0, "length over which gain and offset drift", unit="flows", least=2.0, most=1e4)
@@ -44,6 +47,7 @@ class SolverOptions(Options):
                 self.drift_flows,
                 self.first_flows,
                 self.rounds,
+                self.noise_out_of_phase,
             ],
             np.float64,
         )

@@ -11,7 +11,7 @@ LITTLE_DOUBT, NO_DOUBT = 8.0, 36.0
 MOST_NOISY = 8.0
 
 
-def solve_reads(flow_base, raw, phase, pinned, response, noise_floor, settings):
+def solve_reads(flow_base, raw, phase, pinned, response, settings):
     """Signal, prediction, in-phase fraction, n_runs, run_flow, run_length, losses, as the kernel's last arguments."""
     n, n_flows = raw.shape
     signal, predicted = np.zeros((2, n, n_flows), np.float32)
@@ -22,7 +22,7 @@ def solve_reads(flow_base, raw, phase, pinned, response, noise_floor, settings):
         if not np.isfinite(raw[row]).all():
             n_runs[row] = -1
             continue
-        read = Read(flow_base, raw[row], phase[row], pinned[row], response, noise_floor, Settings(*settings))
+        read = Read(flow_base, raw[row], phase[row], pinned[row], response, Settings(*settings))
         read.solve()
         n_runs[row] = len(read.runs)
         signal[row], predicted[row] = read.x, read.signal
@@ -51,6 +51,7 @@ class Settings:
     kernel: float
     n_first: float
     n_rounds: float
+    noise_out_of_phase: float
 
 
 @dataclass
@@ -78,10 +79,12 @@ class Path:
 class Read:
     """One read: its signals `x`, the answer `runs` (flow, length), and what they predict."""
 
-    def __init__(self, flow_base, raw, phase, pinned, response, noise_floor, settings):
+    def __init__(self, flow_base, raw, phase, pinned, response, settings):
         self.raw, self.n, self.nuc = np.asarray(raw, float), len(raw), np.asarray(flow_base)
         self.extend, self.stay = (table[0] for table in transition_tables(flow_base, phase[None]))
-        self.set, self.response, self.floor = settings, response, noise_floor
+        self.set, self.response = settings, response
+        in_phase = np.exp(-0.4 * (phase[0] + phase[1]) * np.arange(self.n))
+        self.floor = settings.noise + settings.noise_out_of_phase * (1.0 - in_phase)
         self.pinned = [*pinned, *[FREE] * (self.n - len(pinned))]
         self.beam = int(max(1, min(self.set.beam, MAX_BEAM)))
         self.former = [next((k for k in range(j - 1, -1, -1) if self.nuc[k] == self.nuc[j]), -2) for j in range(self.n)]
@@ -331,10 +334,11 @@ class Read:
         expected = self.set.noise + self.set.noise_per_base
         error = np.abs(self.x - self.signal)
         zero, one = self.signal < 0.3, (self.signal > 0.6) & (self.signal < 1.4)
-        sd0 = np.minimum(error[zero], 4 * self.set.noise).sum() / 0.798 + 60.0 * self.set.noise
-        sd1 = np.minimum(error[one], 4 * expected).sum() / 0.798 + 60.0 * expected
-        sd0, sd1 = sd0 / (zero.sum() + 60.0), sd1 / (one.sum() + 60.0)
-        self.scale, self.per_base = sd0 / self.set.noise, max(0.2 * self.set.noise_per_base, sd1 - sd0)
+        scale = np.minimum((error / self.floor)[zero], 4.0).sum() / 0.798 + 60.0
+        self.scale = scale / (zero.sum() + 60.0)
+        sd = np.minimum(error[one], 4 * expected).sum() / 0.798 + 60.0 * expected
+        floor = self.floor[one].sum() + 60.0 * self.set.noise
+        self.per_base = max(0.2 * self.set.noise_per_base, (sd - self.scale * floor) / (one.sum() + 60.0))
 
     def fit_locally(self):
         """Gain and offset that drift along the flows: least squares in a two-sided exponential window, with a ridge."""
