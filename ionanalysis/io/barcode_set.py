@@ -63,7 +63,7 @@ def open_barcode_set(name_or_path):
     path = Path(name_or_path)
     if not path.is_file():
         raise UsageError(
-            f"--barcodes {name_or_path}: is neither a file nor a shipped set; choose a CSV file or one of "
+            f"barcodes {name_or_path}: is neither a file nor a shipped set; choose a CSV file or one of "
             f"{', '.join(shipped)}."
         )
     return read_barcode_csv(path)
