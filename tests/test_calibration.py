@@ -2,6 +2,7 @@
 
 import copy
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -198,12 +199,8 @@ def test_whatever_is_changed_gives_a_model_or_one_sentence(data):
             continue
         where[key] = data.draw(st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=3), st.just([])))
         break
-    try:
+    with suppress(InputError):
         linear = linear_calibration(content["LinearModel"], "x")
         assert np.isfinite(linear.gain).all() and (linear.gain > 0).all()
-    except InputError:
-        pass
-    try:
+    with suppress(InputError):
         assert (histogram_calibration(content["HPHistogram"], "x").boundaries[..., -1] == 0).all()
-    except InputError:
-        pass

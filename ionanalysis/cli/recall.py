@@ -1,7 +1,7 @@
 """Call bases again from the flow signals that a BAM file carries; other tags are kept.
 
 For files whose wells and images are gone: signals come from tag ZM with the phase of ZP, or from FZ of older files.
-The result is unaligned.
+The result is unaligned. Input may also be SAM or CRAM.
 """
 
 import shlex
@@ -33,4 +33,11 @@ def run(args):
         f"{counts.reads} reads, {counts.bases} bases; {counts.changed} reads changed, {counts.kept} kept as they were",
         file=sys.stderr,
     )
+    if counts.calibrations:
+        models = ", ".join(sorted({model.block for model in counts.calibrations}))
+        print(
+            f"note: {args.bam} carries a calibration of homopolymer signals ({models}); it is not applied yet, "
+            "bases are called from the signals as they are",
+            file=sys.stderr,
+        )
     print(args.output)
