@@ -132,14 +132,14 @@ def _open_bam(pysam, path):
     try:
         # Whatever the mode says, SAM and CRAM are told by their content.
         return pysam.AlignmentFile(str(path), "rb", check_sq=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as BAM ({error}); give a BAM file of an Ion Torrent run.") from error
 
 
 def _header(path, bam):
     try:
         return bam.header.to_dict()
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, AssertionError) as error:
         raise InputError(f"{path}: its header is damaged ({error}); copy the file again.") from error
 
 
@@ -172,7 +172,8 @@ def _batches(path, bam):
         reads = (read for read in bam.fetch(until_eof=True) if not (read.is_secondary or read.is_supplementary))
         while batch := list(islice(reads, _BATCH_READS)):
             yield batch
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
+        # A damaged length of a record asks for memory that nobody has.
         hint = "; a CRAM file needs its reference, or convert it to BAM first" if bam.is_cram else "; copy it again"
         raise InputError(f"{path}: is damaged or cannot be decoded ({error}){hint}.") from error
 
