@@ -24,6 +24,8 @@ _OF_ALIGNMENT = ("MD", "NM", "AS", "XS", "XA", "XM", "SA", "NH", "HI", "MC", "MQ
 """Tags that tell of an alignment, which does not hold for other bases."""
 _CUT_FROM_FRONT = ("ZK", "ZT", "ZE")
 """Tags with bases that were cut off behind key and barcode, in this order (basecaller.md 8.5)."""
+_READ = ("RG", *_UNITS, "ZP", "ZF", *_CUT_FROM_FRONT)
+"""Tags that are looked at."""
 _HARD_CLIP = 5
 
 
@@ -192,7 +194,8 @@ class _KnownRead:
 
 def _known(path, groups, record):
     try:
-        name, tags = record.query_name, dict(record.get_tags())
+        # One by one: get_tags() of pysam runs beyond the record where lengths in it are damaged.
+        name, tags = record.query_name, {tag: record.get_tag(tag) for tag in _READ if record.has_tag(tag)}
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: a read has a damaged name or tags ({error}); copy the file again.") from error
     if tags.get("RG") not in groups:

@@ -298,14 +298,18 @@ def _numbers_of(cell, number, where):
     base, length = _whole(cell, "flowBase", place), _whole(cell, "refHP", place)
     if base >= 128 or chr(base) not in _NUCS or length > MAX_LENGTH:
         raise InputError(f"{place}: is of flowBase {base} and refHP {length}; expected the code of a nucleotide, 0-23.")
-    gain, offset = cell.get("paramA"), cell.get("paramB")
-    for name, value in (("paramA", gain), ("paramB", offset)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e3:
-            raise InputError(f"{place}: {name} is {value!r}; expected a number.")
+    gain, offset = (_number(cell, name, place) for name in ("paramA", "paramB"))
     if gain <= 0:
         raise InputError(f"{place}: paramA is {gain}; a gain must be above 0.")
     firsts = (_whole(cell, name, place) for name in ("flowStart", "xMin", "yMin"))
     return (_NUCS.index(chr(base)), *firsts, length, gain, offset)
+
+
+def _number(content, name, where):
+    value = content.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e3:
+        raise InputError(f"{where}: {name} is {value!r}; expected a number.")
+    return float(value)
 
 
 def _integers(values, n_values, where, most):
