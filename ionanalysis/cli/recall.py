@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.cli.progress import open_progress
 from ionanalysis.options.basecaller import SolverOptions
 
 
@@ -22,13 +23,15 @@ def add_arguments(parser):
 def run(args):
     from ionanalysis.basecaller.recall import recall_bam
 
-    counts = recall_bam(
-        args.bam,
-        args.output,
-        from_args(SolverOptions, args),
-        n_threads=args.threads,
-        command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
-    )
+    with open_progress() as progress:
+        counts = recall_bam(
+            args.bam,
+            args.output,
+            from_args(SolverOptions, args),
+            n_threads=args.threads,
+            command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
+            progress=lambda done, total: progress("recall", done, total),
+        )
     print(
         f"{counts.reads} reads, {counts.bases} bases; {counts.changed} reads changed, {counts.kept} kept as they were",
         file=sys.stderr,

@@ -11,12 +11,11 @@ from pathlib import Path
 from ionanalysis import __version__
 from ionanalysis.errors import InputError, InterruptedRunError, UsageError
 from ionanalysis.executors import open_executor
-from ionanalysis.io.barcode_set import open_barcode_set
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.pipeline.prepare import make_folders, prepare_result
 from ionanalysis.pipeline.record import RunRecord, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
-from ionanalysis.pipeline.sources import find_source
+from ionanalysis.pipeline.sources import find_barcode_set, find_source
 from ionanalysis.pipeline.stages import STAGES
 
 
@@ -72,7 +71,7 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
         # A wrong word must not show up after the first stages have run.
         with open_executor(request.executor, 1):
             pass
-    barcode_set = open_barcode_set(request.barcodes) if request.barcodes else None
+    barcode_set = find_barcode_set(request, note)
     source = find_source(request)
     make_folders(request.result_dir)
     _sweep(request.result_dir)
@@ -151,7 +150,7 @@ def _expect_room(request, stages):
     if request.result_dir.exists() and request.run_dir.exists() and request.result_dir.samefile(request.run_dir):
         raise UsageError(f"{request.result_dir}: holds the raw data; name another directory for the result.")
     record = RunRecord.read(request.result_dir)
-    if record and record.content.get("status") == "done" and not request.resume:
+    if record and record.content.get("status") == "done" and not (request.resume or request.remake):
         raise UsageError(
             f"{request.result_dir}: holds a finished result; use --resume to add to it, --from STAGE to make part "
             "of it again, or another directory."
