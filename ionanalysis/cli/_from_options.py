@@ -36,7 +36,7 @@ def _dest(cls, declared):
 def _add_flag(group, declared, kind, dest):
     meta = declared.metadata
     flag = "--" + (meta["flag"] or declared.name.replace("_", "-"))
-    shown = ", ".join(filter(None, (meta["help"], meta["unit"]))) + _default_text(declared.default)
+    shown = ", ".join(filter(None, (meta["help"], meta["unit"]))) + default_text(declared.default)
     shown = shown.replace("%", "%%")
     if kind is bool:
         group.add_argument(flag, dest=dest, action=_Switch, default=None, help=shown)
@@ -87,7 +87,7 @@ class _Switch(argparse.Action):
         setattr(namespace, self.dest, option_string == self._flag)
 
 
-def _default_text(value):
+def default_text(value):
     """The default as help shows it; nothing where the help itself says what happens without the flag."""
     if value is None or value in ("", ()):
         return ""

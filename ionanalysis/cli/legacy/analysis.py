@@ -22,13 +22,13 @@ CLASSES = (BeadfindOptions, SignalOptions)
 def main_beadfind(argv=None):
     """Entry point of `justBeadFind`."""
     usage = "justBeadFind [options] --output-dir DIR RAW_DIR"
-    return Program("justBeadFind", usage, ANALYSIS_FLAGS, _find_beads, exit_code)(argv)
+    return Program("justBeadFind", usage, ANALYSIS_FLAGS, CLASSES, _find_beads, exit_code)(argv)
 
 
 def main_analysis(argv=None):
     """Entry point of `Analysis`."""
     usage = "Analysis --args-json FILE [options] --output-dir DIR RAW_DIR"
-    return Program("Analysis", usage, ANALYSIS_FLAGS, _analyse, exit_code)(argv)
+    return Program("Analysis", usage, ANALYSIS_FLAGS, CLASSES, _analyse, exit_code)(argv)
 
 
 def exit_code(error):
