@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ionanalysis.errors import InputError
-from ionanalysis.io.barcode_set import checked_set, make_barcode
+from ionanalysis.io.barcode_set import Barcode, checked_set, make_barcode
 
 
 def barcode_list_text(barcode_set):
@@ -50,7 +50,8 @@ def read_barcode_list(path, samples=None):
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error}).") from error
-    head, barcodes = {}, []
+    head: dict[str, str] = {}
+    barcodes: list[Barcode] = []
     for number, line in enumerate(lines, 1):
         word, _, rest = line.partition(" ")
         if word != "barcode":

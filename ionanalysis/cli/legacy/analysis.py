@@ -112,7 +112,7 @@ class _Job:
             entries, unknown = flag_values(ANALYSIS_FLAGS, flattened(content, bool(values.get("thumbnail"))), source)
             merged |= entries
             if unknown:
-                self.note(f"{source}: {', '.join(unknown)} are unknown here and have no effect.")
+                self.note(f"{source}: entries unknown here have no effect: {', '.join(unknown)}.")
         return merged | values
 
 

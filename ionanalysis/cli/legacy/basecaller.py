@@ -102,7 +102,8 @@ def known_phase(asked, mask, note):
     if "phase_values" in asked:
         if not all(0 <= value < 1 for value in asked["phase_values"]):
             raise UsageError(f"--libcf-ie-dr {asked['phase_values']}: must be fractions per flow, at least 0, below 1.")
-        return PhaseEstimate.uniform(*asked["phase_values"], shape)
+        cf, ie, dr = asked["phase_values"]
+        return PhaseEstimate.uniform(cf, ie, dr, shape)
     if "phase_file" not in asked:
         return None
     try:
