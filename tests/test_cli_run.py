@@ -191,6 +191,28 @@ def test_a_flag_that_says_no_has_a_plain_opposite(flag, value):
     assert vars(args)["StageOptions.trim_zm"] is False
 
 
+def test_another_barcode_set_leaves_nothing_of_the_former(tmp_path):
+    run, result = tmp_path / "run", tmp_path / "result"
+    options = [
+        "--level",
+        "wells",
+        "--size",
+        "36x36",
+        "--flows",
+        "100",
+        "--barcodes",
+        "IonXpress",
+        "--barcode-count",
+        "2",
+    ]
+    assert main(["simulate", str(run), *options]) == 0
+    start = ["run", str(run), "-o", str(result), "--from", "basecaller", "--to", "statistics"]
+    assert main([*start, "--barcodes", "IonXpress"]) == 0
+    assert len(list(result.rglob("IonXpress_00[12]_rawlib*"))) == 8
+    assert main([*start, "--barcodes", "IonCode"]) == 0
+    assert list(result.rglob("IonXpress*")) == []
+
+
 def test_paths_with_dots_are_recorded_without(raw48, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -180,6 +180,16 @@ def test_resume_runs_stages_again_whose_options_changed(call, fakes):
     assert fakes.calls == ["basecaller", "plugins"]
 
 
+def test_resume_runs_later_stages_again_after_one_stage_was_made_again(call, fakes, tmp_path):
+    options = (ShineOptions(brightness=5),)
+    call()
+    call(remake=True, options=options, last="basecaller")
+    assert "plugins" not in record_of(tmp_path / "result")["stages"]
+    fakes.calls.clear()
+    call(resume=True, options=options)
+    assert fakes.calls == ["plugins"]
+
+
 def test_resume_runs_everything_again_when_the_raw_data_changed(call, fakes, raw):
     call()
     fakes.calls.clear()

@@ -65,7 +65,8 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     progress = progress or (lambda stage, done, total: None)
     note = note or (lambda text: None)
     by_name = {stage.name: stage for stage in stages}
-    chosen = stage_range(tuple(by_name), request.first, request.last)
+    names = tuple(by_name)
+    chosen = stage_range(names, request.first, request.last)
     _expect_room(request, stages)
     if not request.executor.startswith("dask:"):
         # A wrong word must not show up after the first stages have run.
@@ -82,14 +83,15 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
     ran: list[str] = []
     skipped: list[str] = []
-    for place, name in enumerate(chosen):
+    for name in chosen:
         stage = by_name[name]
         key = {"ionanalysis": __version__, "inputs": given, "options": _stage_options(stage, request)}
         if request.resume and not ran and record.is_whole(name, key):
             skipped.append(name)
             note(f"{name}: was finished before.")
             continue
-        record.forget(chosen[place:])
+        # What later stages left rests on what is now made anew, also where they are not asked for in this call.
+        record.forget(names[names.index(name) :])
         context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name))
         _run_stage(stage, context, record, key)
         ran.append(name)
