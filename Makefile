@@ -21,6 +21,7 @@ test-checked: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.calling
 
 # Figures on the golden data beside the original's.
 golden: $(VENV)/.installed-test

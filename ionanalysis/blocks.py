@@ -47,6 +47,40 @@ class Block:
         ]
 
 
+def as_block(region, n_rows, n_cols):
+    """The block that `region` means on a chip of `n_rows` x `n_cols` wells.
+
+    Parameters
+    ----------
+    region : Block, pair of slice, or None
+        A rectangle; slices of rows and of columns as they index an array, without a step; None for all wells.
+    n_rows, n_cols : int
+
+    Raises
+    ------
+    InputError
+        If the rectangle is not on the chip.
+
+    >>> as_block((slice(10, 30), slice(None)), 100, 60)
+    Block(row=10, col=0, n_rows=20, n_cols=60)
+    """
+    if region is None:
+        return Block(0, 0, n_rows, n_cols)
+    if not isinstance(region, Block):
+        try:
+            (row, row_end, row_step), (col, col_end, col_step) = (
+                part.indices(size) for part, size in zip(region, (n_rows, n_cols), strict=True)
+            )
+        except (AttributeError, TypeError, ValueError):
+            raise InputError(f"region {region!r} must be a Block or slices of rows and of columns.") from None
+        if (row_step, col_step) != (1, 1) or row >= row_end or col >= col_end:
+            raise InputError(f"region {region!r} must hold wells and have no step; the chip has {n_rows} x {n_cols}.")
+        return Block(row, col, row_end - row, col_end - col)
+    if region.row + region.n_rows > n_rows or region.col + region.n_cols > n_cols:
+        raise InputError(f"region {region} must lie on the chip, which has {n_rows} x {n_cols} wells.")
+    return region
+
+
 def block_offset(name):
     """Offset (row, col) told by a directory name with ``X<col>_Y<row>`` in it, or None (sigproc.md 1.1).
 

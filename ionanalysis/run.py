@@ -168,7 +168,7 @@ def open_run(path, *, flow_order=None, library_key=None, tf_key=TF_KEY, run_id=N
     path = Path(path).absolute()
     if not path.is_dir():
         raise InputError(f"{path}: is no directory; name the one that holds {prefix}0000{suffix}.")
-    explog = _find_explog(path)
+    explog = find_explog(path)
     cycle = (flow_order or (explog.flow_cycle if explog else UNKNOWN_CYCLE)).upper()
     washes = len(explog.flow_cycle) if explog and explog.has_wash_flow else 0
     names = ImageNames(prefix, suffix, washes)
@@ -205,8 +205,8 @@ def hash_run_id(text):
     return "".join(letters[value // 36**place % 36] for place in (4, 3, 2, 1, 0))
 
 
-def _find_explog(path):
-    """The log beside the images or, for a block or a thumbnail, one directory up."""
+def find_explog(path):
+    """The log of a run directory or, for a block or a thumbnail, one directory up; None if there is none."""
     for directory in (path, path.parent) if _is_part(path) else (path,):
         for name in LOG_NAMES:
             found = directory / name
@@ -261,11 +261,18 @@ def _count_flows(explog, directory, names):
     return n_flows
 
 
+def find_run_id(directory, explog=None):
+    """Five characters that `open_run` gives a run directory; None if neither a log nor an image tells the run."""
+    return _run_id(explog, Path(directory) / ImageNames().flow(0))
+
+
 def _run_id(explog, first_path):
     """From what the instrument says about the run, else from its first image; never from a path."""
     told = [explog.get(key, "") for key in ("Experiment Name", "Start Time", "Serial Number")] if explog else []
     if any(told):
         return hash_run_id("\n".join(told))
+    if not first_path.is_file():
+        return None
     with first_path.open("rb") as image:
         return hash_run_id(hashlib.file_digest(image, "sha256").hexdigest())
 

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import bench_kernels, run, tables  # noqa: E402
+from benchmarks import bench_kernels, calling, run, tables  # noqa: E402
 from benchmarks.machine import yardstick_seconds  # noqa: E402
 from benchmarks.measure import measure  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
@@ -65,6 +66,68 @@ def test_the_yardstick_is_the_seconds_that_its_program_prints(tmp_path):
     if yardstick_seconds(source) is None:
         pytest.skip("no C compiler")
     assert yardstick_seconds(source) == 0.125
+
+
+def test_calling_is_measured_on_a_chip_of_known_truth(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert calling.main(["--side", "14", "--only", "little noise", "-o", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    written = json.loads(Path(shown.splitlines()[-1]).read_text())
+    (chip,) = written["chips"]
+    assert chip["n_reads"] + chip["n_lost"] == chip["n_library"] > 100
+    assert chip["error_rate_low"] <= chip["error_rate"] <= chip["error_rate_high"] < 1
+    assert chip["n_wrong_gain"] == 0 and chip["cpu_ms_per_read"] > 0
+    assert abs(chip["phase"]["cf"] - chip["true_phase"]["cf"]) < 1e-3
+    assert "errors/100" in shown and "yardsticks" in shown
+
+
+def test_reads_of_a_wrong_gain_are_counted_on_their_own(tmp_path):
+    from ionanalysis.basecaller.called import CalledReads
+    from ionanalysis.simulate import simulate
+
+    chip = simulate(size=(8, 12), flows=100, seed=5, polyclonal=0.0, tf=0.0, noise_sd=0.01, noise_per_base=0.0)
+    row, col = np.nonzero(chip.truth.kind == "library")
+    signal = chip.truth.phased_signal[row, col].copy()
+    signal[3] *= 0.7
+    sequences = [chip.truth.sequence[at][:24] for at in zip(row, col, strict=True)]
+    sequences[5] = sequences[5].replace("A", "AA", 1)
+    flows = np.concatenate([chip.flow_order.base_flows(sequence) for sequence in sequences])
+    letters = np.frombuffer("".join(sequences).encode(), np.uint8)
+    starts = np.cumsum([0, *map(len, sequences)])
+    n = len(row)
+    same = {"signal": signal, "predicted": signal, "inphase": signal, "phase": np.zeros((n, 3)), "status": np.zeros(n)}
+    reads = CalledReads(
+        row=row, col=col, base_start=starts, bases=letters, qualities=np.full(len(letters), 20), base_flow=flows,
+        flow_order=chip.flow_order, **same,
+    )  # fmt: skip
+    scores = calling.score_reads(reads.to_bam(tmp_path / "x.bam"), chip.truth)
+    assert np.flatnonzero(scores.wrong_gain).tolist() == [3]
+    assert np.flatnonzero(scores.errors).tolist() == [5] and scores.errors[5] == 1
+    assert (scores.n_lost, scores.n_foreign, scores.by_quality[20, 1]) == (0, 0, 1)
+    figures = calling.summary(scores, np.random.default_rng(1))
+    assert figures["error_rate_low"] == 0 < figures["error_rate"] < figures["error_rate_high"]
+
+
+def test_qualities_are_judged_where_enough_errors_are_expected():
+    counts = np.zeros((94, 2), int)
+    counts[10], counts[30], counts[31] = (1000, 99), (100_000, 49), (100_000, 300)
+    ten, thirty = calling.quality_bins(counts)
+    assert (ten["predicted"], round(ten["observed"], 6)) == (10, 10)
+    assert thirty["observed"] == pytest.approx(30 + 10 * np.log10(2), abs=1e-9)
+
+
+def test_chips_to_judge_by_are_none_that_were_learnt_from():
+    from ionanalysis.options.basecaller import TrainingOptions
+    from ionanalysis.options.simulate import simulate_options
+    from ionanalysis.pipeline.training import raw_chip, wells_chip
+
+    options = TrainingOptions()
+    trained = {make(number, options).chip.seed for make in (raw_chip, wells_chip) for number in range(100)}
+    judged = [
+        simulate_options(**calling.chip_options(name, calling.SEED + n, 60)) for n, name in enumerate(calling.CHIPS)
+    ]
+    assert trained.isdisjoint(chip.chip.seed for chip in judged)
+    assert len({chip.chip.seed for chip in judged}) == len(calling.CHIPS)
 
 
 @pytest.mark.slow

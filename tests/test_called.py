@@ -1,6 +1,7 @@
 """`CalledReads`: choosing and joining reads keeps every base with its read."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pysam
@@ -11,7 +12,7 @@ from ionanalysis.bam import flowgrams
 from ionanalysis.basecaller.called import CalledReads
 from ionanalysis.basecaller.phase import predict_signal
 from ionanalysis.basecaller.solve import call_block
-from ionanalysis.errors import InputError
+from ionanalysis.errors import InputError, UsageError
 from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
 
 
@@ -69,6 +70,10 @@ def test_reads_go_to_bam_and_back(perfect_reads, tmp_path):
     )
     back = flowgrams(path)
     assert_array_equal(back.signals[::-1], reads.signal)
+    chosen = back[back.col >= 22]
+    assert (chosen.names, chosen.key_sequences) == (back.names[:2], back.key_sequences[:2])
+    assert_array_equal(chosen.signals, back.signals[:2])
+    assert len(back[1]) == 1 and back[[2, 0]].names == [back.names[2], back.names[0]]
 
 
 def test_reads_without_flow_order_cannot_be_written(tmp_path):
@@ -82,6 +87,12 @@ def test_reads_as_a_table():
     assert table["bases"].tolist() == ["TCAG", "", "TCAGAC"] and table["length"].tolist() == [4, 0, 6]
     assert table["qualities"][0] == '!"#$' and table["mean_quality"][2] == 6.5
     assert set(table["status"]) == {"called"} and {"row", "col", "cf", "ie", "dr"} <= set(table.columns)
+
+
+def test_tables_without_pandas_name_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match=r'pip install "ionanalysis\[notebook\]"'):
+        reads_of("TCAG").to_pandas()
 
 
 def test_repr_counts_reads():

@@ -174,6 +174,53 @@ def test_every_command_answers_help(command, capsys):
     assert "usage: ionanalysis" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_no_double_negation_and_no_empty_default(command, capsys):
+    main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for word in ("no-no-", "[]", "[None]", "[derived]", "STR [", "%(default)s"):
+        assert word not in told
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--no-duds", True), ("--duds", False)])
+def test_a_flag_that_says_no_has_a_plain_opposite(flag, value):
+    from ionanalysis.cli.main import build_parser
+
+    args = build_parser().parse_args(["run", "in", "-o", "out", flag, "--no-trim-zm"])
+    assert vars(args)["BeadfindOptions.no_duds"] is value
+    assert vars(args)["StageOptions.trim_zm"] is False
+
+
+def test_another_barcode_set_leaves_nothing_of_the_former(tmp_path):
+    run, result = tmp_path / "run", tmp_path / "result"
+    options = [
+        "--level",
+        "wells",
+        "--size",
+        "36x36",
+        "--flows",
+        "100",
+        "--barcodes",
+        "IonXpress",
+        "--barcode-count",
+        "2",
+    ]
+    assert main(["simulate", str(run), *options]) == 0
+    start = ["run", str(run), "-o", str(result), "--from", "basecaller", "--to", "statistics"]
+    assert main([*start, "--barcodes", "IonXpress"]) == 0
+    assert len(list(result.rglob("IonXpress_00[12]_rawlib*"))) == 8
+    assert main([*start, "--barcodes", "IonCode"]) == 0
+    assert list(result.rglob("IonXpress*")) == []
+
+
+def test_paths_with_dots_are_recorded_without(raw48, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["run", str(raw48), "-o", "../there/../there", "--to", "beadfind"]) == 0
+    params = json.loads((tmp_path / "there" / "ion_params_00.json").read_text())
+    assert params["resultsName"] == "there"
+
+
 def test_termination_leaves_with_4_and_resume_finishes(raw48, tmp_path):
     """What a cluster does at a time limit."""
     command = [sys.executable, "-m", "ionanalysis.cli.main", "run", str(raw48), "-o", str(tmp_path / "result")]

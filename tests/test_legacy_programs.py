@@ -1,6 +1,7 @@
 """justBeadFind, Analysis and BaseCaller as the original's pipeline calls them."""
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from ionanalysis.cli.legacy import analysis, basecaller
 from ionanalysis.cli.legacy.analysis_flags import ANALYSIS_FLAGS
 from ionanalysis.cli.legacy.basecaller_flags import BASECALLER_FLAGS
-from ionanalysis.cli.legacy.effects import apply_flags, target_of
+from ionanalysis.cli.legacy.effects import apply_flags, help_text, target_of
 from ionanalysis.errors import ChecksumError, InputError, NoLiveBeadsError, UsageError
 from ionanalysis.io.dat import read_dat, write_dat
 
@@ -51,12 +52,56 @@ def test_notes_are_said_once_each(called, capsys):
     assert capsys.readouterr().err.count("--dephaser is accepted without effect") == 1
 
 
+def call_again(called, folder, *options):
+    """`Phasing` of BaseCaller.json after another call on the same wells."""
+    arguments = [f"--input-dir={called}/sigproc_results", f"--output-dir={folder}", "--num-unfiltered=0", *options]
+    assert basecaller.main(arguments) == 0
+    return json.loads((folder / "BaseCaller.json").read_text())["Phasing"]
+
+
+def test_phase_alone_is_written_and_can_be_used(called, tmp_path):
+    arguments = [f"--input-dir={called}/sigproc_results", f"--output-dir={tmp_path}/phase", "--just-phase-estimation"]
+    assert basecaller.main(arguments) == 0
+    assert [path.name for path in (tmp_path / "phase").iterdir()] == ["PhaseEstimates.json"]
+    path = tmp_path / "phase" / "PhaseEstimates.json"
+    estimated = json.loads(path.read_text())
+    assert estimated["Phasing"] == json.loads((called / "basecaller_results/BaseCaller.json").read_text())["Phasing"]
+    other = {**estimated["Phasing"], "CFbyRegion": [0.0125], "RegionRows": 1, "RegionCols": 1}
+    other |= {"IEbyRegion": [0.01], "DRbyRegion": [0.001], "CFErrorByRegion": [None], "ReadsByRegion": [9]}
+    other |= {"IEErrorByRegion": [None], "DRErrorByRegion": [None]}
+    path.write_text(json.dumps({"Phasing": other}))
+    assert call_again(called, tmp_path / "two", f"--phase-estimation-file={path}")["CFbyRegion"] == [0.0125]
+
+
+def test_phase_of_the_command_line_is_used(called, tmp_path):
+    used = call_again(called, tmp_path, "--libcf-ie-dr", "0.011,0.007,0.002")
+    assert (used["CF"], used["IE"], used["DR"]) == (0.011, 0.007, 0.002)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", '{"Phasing": 5}', '{"RegionRows": 1, "RegionCols": 1, "CFbyRegion": ["x"]}', None]
+)
+def test_a_phase_file_that_cannot_be_used_is_noted_and_phase_estimated(called, tmp_path, capsys, content):
+    path = tmp_path / "phase.json"
+    if content is not None:
+        path.write_text(content)
+    used = call_again(called, tmp_path / "out", f"--phase-estimation-file={path}")
+    assert used == json.loads((called / "basecaller_results/BaseCaller.json").read_text())["Phasing"]
+    assert "cannot be used, phase is estimated" in capsys.readouterr().err
+
+
+def test_phase_of_the_command_line_must_be_fractions(called, tmp_path, capsys):
+    arguments = [f"--input-dir={called}/sigproc_results", f"--output-dir={tmp_path}/x", "--libcf-ie-dr", "1.1,0,0"]
+    assert basecaller.main(arguments) == 1
+    assert "must be fractions per flow" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("table", "classes"), [(BASECALLER_FLAGS, basecaller.CLASSES), (ANALYSIS_FLAGS, analysis.CLASSES)], ids=["b", "a"]
 )
 def test_every_flag_sets_an_option_that_exists_or_says_why_not(table, classes):
     for flag in table.flags:
-        assert target_of(flag, classes) or flag.effect[0] == "@" or len(flag.reason) > 10, flag.name
+        assert target_of(flag, classes) or " " in flag.effect or len(flag.reason) > 10, flag.name
 
 
 @pytest.mark.parametrize(
@@ -66,8 +111,20 @@ def test_no_flag_is_swallowed(table, program):
     """An argument that the program never looks at would be ignored without a word."""
     text = Path(program.__file__).read_text()
     frame = {"help", "version", "no_subdir", "args_json", "args_beadfind_json", "thumbnail", "flow_order", "n_flows"}
-    named = {flag.effect[1:] for flag in table.flags if flag.effect[0] == "@"}
+    named = {flag.argument for flag in table.flags if flag.argument}
     assert {name for name in named - frame if f'"{name}"' not in text} <= {"library_key", "tf_key"}
+
+
+@pytest.mark.parametrize(
+    ("table", "classes"), [(BASECALLER_FLAGS, basecaller.CLASSES), (ANALYSIS_FLAGS, analysis.CLASSES)], ids=["b", "a"]
+)
+def test_help_says_of_every_flag_what_it_does(table, classes):
+    told = help_text("Program", "usage", table, classes)
+    lines = told.split("\n\n")[-1].splitlines()
+    assert len(lines) == 2 * len(table.flags)
+    for flag, name, words in zip(table.flags, lines[::2], lines[1::2], strict=True):
+        assert flag.name in name and len(words.strip()) > 8, flag.name
+    assert not re.search(r"(INT|FLOAT|TEXT)S?\d", told)
 
 
 def effects(line):

@@ -63,6 +63,40 @@ def test_rectangles_are_called_as_in_the_whole_chip(chip, phase):
     assert_array_equal(whole[inside].qualities, part.qualities)
 
 
+def test_phase_of_a_rectangle_rests_on_its_wells_alone(chip, phase):
+    _, wells = chip
+    part = estimate_phase(wells, rows=slice(4, 30), cols=slice(None, -10))
+    assert 0 < part.n_reads.sum() < phase.n_reads.sum()
+    assert part.shape == (44, 40) and part.cf == pytest.approx(TRUE_CF, abs=5e-4)
+    assert_array_equal(estimate_phase(wells, rows=slice(0, 44), cols=slice(0, 40)).values, phase.values)
+
+
+def test_fewer_flows_are_called_as_from_a_shorter_run(chip, phase):
+    _, wells = chip
+    part = slice(0, 8)
+    short = call_bases(wells, phase, rows=part, n_flows=100)
+    assert short.n_flows == len(short.flow_order) == 100 and short.base_flow.max() < 100
+    assert estimate_phase(wells, n_flows=120).cf == pytest.approx(TRUE_CF, abs=6e-4)
+    long = call_bases(wells, phase, rows=part)
+    same = [short.sequence(i)[:40] == long.sequence(i)[:40] for i in range(len(long))]
+    assert np.mean(same) > 0.95
+
+
+def test_rectangles_without_wells_give_no_reads(chip, phase):
+    _, wells = chip
+    assert len(call_bases(wells, phase, rows=slice(5, 5))) == 0
+    assert np.isnan(estimate_phase(wells, cols=slice(40, None)).errors).all()
+
+
+@pytest.mark.parametrize("part", [slice(0, 20, 2), slice(20, 0, -1), 3, [1, 2]])
+def test_rectangles_other_than_slices_of_step_1_are_refused(chip, phase, part):
+    _, wells = chip
+    with pytest.raises(InputError, match=r"rows is .* expected a slice of step 1"):
+        call_bases(wells, phase, rows=part)
+    with pytest.raises(InputError, match=r"cols is .* expected a slice of step 1"):
+        estimate_phase(wells, cols=part)
+
+
 def test_library_and_test_fragments_are_called_with_their_keys(chip, phase):
     made, wells = chip
     reads = call_bases(wells, phase, rows=slice(0, 20))

@@ -134,6 +134,22 @@ def test_estimates_survive_json_and_know_their_regions():
     assert estimate.to_json()["CFbyRegion"][1] == values[1, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"CFbyRegion": ["x"]}, "lists of numbers"),
+        ({"IEbyRegion": 0.01}, "1 x 1 values"),
+        ({"DRbyRegion": [1.5]}, "fractions per flow"),
+        ({"CFbyRegion": [None]}, "fractions per flow"),
+        ({"RegionRows": 2}, "2 x 1 values"),
+    ],
+)
+def test_json_of_other_values_is_refused(changed, message):
+    content = PhaseEstimate.uniform(0.01, 0.01, 0.001, (4, 4)).to_json()
+    with pytest.raises(InputError, match=message):
+        PhaseEstimate.from_json(content | changed)
+
+
 def test_json_without_the_keys_of_phasing_is_refused():
     with pytest.raises(InputError, match="Phasing"):
         PhaseEstimate.from_json({"CF": 0.01})

@@ -1,6 +1,7 @@
 """The engine of the pipeline, with small stages that only write files."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from ionanalysis.io.explog import write_explog
 from ionanalysis.options.base import Options, option
 from ionanalysis.pipeline import PipelineRequest, Stage, run_pipeline
 from ionanalysis.pipeline.record import checksum
+from ionanalysis.run import hash_run_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +180,16 @@ def test_resume_runs_stages_again_whose_options_changed(call, fakes):
     assert fakes.calls == ["basecaller", "plugins"]
 
 
+def test_resume_runs_later_stages_again_after_one_stage_was_made_again(call, fakes, tmp_path):
+    options = (ShineOptions(brightness=5),)
+    call()
+    call(remake=True, options=options, last="basecaller")
+    assert "plugins" not in record_of(tmp_path / "result")["stages"]
+    fakes.calls.clear()
+    call(resume=True, options=options)
+    assert fakes.calls == ["plugins"]
+
+
 def test_resume_runs_everything_again_when_the_raw_data_changed(call, fakes, raw):
     call()
     fakes.calls.clear()
@@ -304,3 +316,101 @@ def test_a_run_can_start_from_a_former_result(call, fakes, tmp_path, golden):
     assert (tmp_path / "second" / "sigproc_results" / "1.wells").samefile(golden / "calls-s60" / "1.wells")
     # What the second run writes must not reach the first one through links.
     assert not (tmp_path / "second" / "basecaller_results" / "datasets_basecaller.json").is_symlink()
+
+
+def params_of(result):
+    return json.loads((result / "ion_params_00.json").read_text())
+
+
+@pytest.fixture
+def wells_beside_log(golden, tmp_path):
+    """Bare wells with the log of their run."""
+    folder = tmp_path / "wells"
+    folder.mkdir()
+    for name in ("1.wells", "analysis.bfmask.bin"):
+        (folder / name).symlink_to(golden / "calls-s60" / name)
+    write_explog(
+        folder / "explog.txt",
+        {"Experiment Name": "R_two", "Project": "yeast", "Flows": 400, "Image Map": "TACG", "Serial Number": "S5_7"},
+    )
+    return folder
+
+
+@pytest.mark.golden
+def test_a_log_beside_bare_wells_tells_the_experiment(wells_beside_log, tmp_path, fakes):
+    request = PipelineRequest(run_dir=wells_beside_log, result_dir=tmp_path / "result", first="basecaller")
+    result = run_pipeline(request, stages=fakes.stages)
+    params = params_of(tmp_path / "result")
+    assert (params["expName"], params["project"], params["instrumentName"]) == ("R_two", "yeast", "S5_7")
+    # The wells know their flows better than the log.
+    assert params["flowOrder"] == "TACGTACGTCTGAGCATCGATCGATGTACAGC"
+    assert (params["blockArgs"], params["previousReport"]) == ("fromWells", str(wells_beside_log))
+    assert result.run_id == hash_run_id("R_two\n\nS5_7")
+
+
+def test_a_stage_made_again_keeps_the_run(golden, raw, call, fakes, tmp_path):
+    first = call()
+    before, folder = params_of(tmp_path / "result"), tmp_path / "result" / "sigproc_results"
+    shutil.copyfile(golden / "calls-s60" / "1.wells", folder / "1.wells")
+    again = call(first="basecaller")
+    after = params_of(tmp_path / "result")
+    assert again.run_id == first.run_id == after["runid"]
+    assert {name: after[name] for name in ("expName", "project", "chiptype", "blockArgs")} == {
+        name: before[name] for name in ("expName", "project", "chiptype", "blockArgs")
+    }
+
+
+def test_a_finished_result_is_made_again_when_the_first_stage_is_named(call, fakes):
+    call()
+    fakes.calls.clear()
+    call(remake=True, last="beadfind")
+    assert fakes.calls == ["beadfind"]
+
+
+@pytest.fixture
+def barcoded(golden, tmp_path, fakes):
+    """A finished result with a barcode set of the user's own, and the request that made it."""
+    table = tmp_path / "mine.csv"
+    table.write_text("id_str,sequence,adapter,sample\nbc_1,CTAAGGTAAC,GAT,liver left\nbc_2,TAAGGAGAAC,GAT,\n")
+    request = PipelineRequest(
+        run_dir=golden / "calls-s60", result_dir=tmp_path / "first", first="basecaller", barcodes=str(table)
+    )
+    run_pipeline(request, stages=fakes.stages)
+    return replace(request, barcodes=None)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("place", ["same", "new"])
+def test_a_former_results_barcodes_and_samples_are_taken_over(barcoded, place, tmp_path, fakes):
+    request, notes = barcoded, []
+    if place == "new":
+        request = replace(request, run_dir=tmp_path / "first", result_dir=tmp_path / "second")
+    before = (tmp_path / "first" / "basecaller_results" / "datasets_pipeline.json").read_text()
+    run_pipeline(replace(request, first="plugins"), stages=fakes.stages, note=notes.append)
+    after = json.loads((request.result_dir / "basecaller_results" / "datasets_pipeline.json").read_text())
+    former = json.loads(before)
+    assert (after["read_groups"], after["datasets"]) == (former["read_groups"], former["datasets"])
+    assert [group["sample"] for group in after["read_groups"].values()] == ["none", "liver left", "none"]
+    assert params_of(request.result_dir)["experimentAnalysisSettings"]["barcodeKitName"] == "mine"
+    assert "barcode set mine is taken over from" in notes[0]
+
+
+@pytest.mark.golden
+def test_former_barcodes_are_left_out_on_request_and_in_a_run_from_the_beginning(barcoded, raw, tmp_path, fakes):
+    run_pipeline(replace(barcoded, first="plugins", barcodes="none"), stages=fakes.stages)
+    assert not (tmp_path / "first" / "barcodeList.txt").exists()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "barcodeList.txt").write_text("file_id old\nbarcode 1,a,ACGT,,,,4\n")
+    run_pipeline(PipelineRequest(run_dir=raw, result_dir=tmp_path / "other"), stages=fakes.stages)
+    assert params_of(tmp_path / "other")["barcodeId"] == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("[]", "must hold an object"), ('{"flows": "many"}', "flows is 'many'")]
+)
+@pytest.mark.golden
+def test_broken_parameters_of_a_former_result_are_explained(barcoded, tmp_path, fakes, content, message):
+    (tmp_path / "first" / "ion_params_00.json").write_text(content)
+    request = replace(barcoded, run_dir=tmp_path / "first", result_dir=tmp_path / "second")
+    with pytest.raises(InputError, match=message):
+        run_pipeline(request, stages=fakes.stages)

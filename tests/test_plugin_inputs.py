@@ -5,8 +5,8 @@ import json
 import pytest
 
 from ionanalysis.errors import InputError
-from ionanalysis.io.barcode_set import open_barcode_set
-from ionanalysis.plugin.barcode_list import barcode_list_text, parse_barcode_list
+from ionanalysis.io.barcode_set import open_barcode_set, shipped_sets
+from ionanalysis.plugin.barcode_list import barcode_list_text, read_barcode_list
 from ionanalysis.plugin.barcodes import BarcodeSources, barcodes_json
 from ionanalysis.plugin.inputs import next_result_id, read_primary_key, write_plugin_inputs
 from ionanalysis.plugin.ion_params import AnalysisRequest, RunFacts, ion_params
@@ -395,7 +395,34 @@ def test_experiments_as_json_text_are_read_too():
     assert exporter(params=params)["expmeta"]["run_name"] == RUN_NAME
 
 
-def test_barcode_lists_come_back():
+@pytest.mark.parametrize("name", shipped_sets())
+def test_every_shipped_set_comes_back_from_its_list(name, tmp_path):
+    written = shipped_sets()[name]
+    path = tmp_path / "barcodeList.txt"
+    path.write_text(barcode_list_text(written))
+    read = read_barcode_list(path)
+    assert [(one.index, one.name, one.sequence, one.adapter) for one in read] == [
+        (one.index, one.name, one.sequence, one.adapter) for one in written
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("barcode 1,../../evil,ACGT,GAT,,,4", "line 2: the name '../../evil' must be letters"),
+        ("barcode 1,one,ACGT!,GAT,,,5", "line 2: sequence 'ACGT!' must be letters A, C, G, T"),
+        ("barcode one", "line 2"),
+        ("", "holds no barcodes"),
+    ],
+)
+def test_a_broken_barcode_list_is_explained(line, message, tmp_path):
+    path = tmp_path / "barcodeList.txt"
+    path.write_text(f"file_id mine\n{line}\n")
+    with pytest.raises(InputError, match=message):
+        read_barcode_list(path)
+
+
+def test_barcode_lists_come_back(tmp_path):
     express = open_barcode_set("IonXpress")
     text = barcode_list_text(express)
     assert text.splitlines()[:4] == [
@@ -404,7 +431,8 @@ def test_barcode_lists_come_back():
         "score_cutoff 2",
         "barcode 1,IonXpress_001,CTAAGGTAAC,GAT,,,10",
     ]
-    assert parse_barcode_list(text) == express
+    (tmp_path / "barcodeList.txt").write_text(text)
+    assert read_barcode_list(tmp_path / "barcodeList.txt") == express
 
 
 def test_inputs_are_made_from_a_result_directory(tmp_path):

@@ -19,7 +19,7 @@ from ionanalysis.flows import FlowOrder
 from ionanalysis.io.mask import Mask, WellFlag, write_mask
 from ionanalysis.metrics.accuracy import calls_from_bam, score_calls
 from ionanalysis.report import plots, write_report
-from ionanalysis.report.accuracy_plots import wilson_interval
+from ionanalysis.report.accuracy_plots import _short, wilson_interval
 from ionanalysis.report.reads import gather_reads
 from ionanalysis.report.result import Result, read_key_traces
 
@@ -124,6 +124,73 @@ def test_a_result_that_was_started_from_wells(golden, tmp_path):
     page = Page(write_report(tmp_path))
     assert "This result was started from wells" in page.words
     assert "IonXpress_005 sample_5 512 " in page.words and "Reads by barcode" in page.words
+
+
+def test_linked_wells_are_no_signal_processing_of_this_result(tmp_path):
+    write_mask(tmp_path / "former.bin", Mask(np.full((4, 4), WellFlag.EMPTY, np.uint16)))
+    folder = tmp_path / "result" / "sigproc_results"
+    folder.mkdir(parents=True)
+    (folder / "analysis.bfmask.bin").symlink_to(tmp_path / "former.bin")
+    page = Page(write_report(tmp_path / "result"))
+    assert page.words.count("This result was started from wells") == 2
+
+
+def basecaller_json(folder, content):
+    (folder / "basecaller_results").mkdir()
+    (folder / "basecaller_results" / "BaseCaller.json").write_text(json.dumps(content))
+
+
+def phasing(n_rows, n_cols, values, reads):
+    lists = {f"{name}byRegion": values for name in ("CF", "IE", "DR")}
+    means = dict.fromkeys(("CF", "IE", "DR"), float(np.mean(values)))
+    return {"Phasing": {**means, "RegionRows": n_rows, "RegionCols": n_cols, **lists, "ReadsByRegion": reads}}
+
+
+def test_phase_regions_run_down_the_columns(tmp_path, monkeypatch):
+    drawn = {}
+    real = plots.phase_map
+    monkeypatch.setattr(plots, "phase_map", lambda maps: drawn.update(maps) or real(maps))
+    values = [0.001, 0.002, 0.003, 0.004, 0.005, 0.006]
+    basecaller_json(tmp_path, phasing(2, 3, values, [9] * 6))
+    page = Page(write_report(tmp_path))
+    assert_allclose(drawn["CF"], [[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]])
+    assert "least region" in page.words
+
+
+@pytest.mark.parametrize(("reads", "is_assumed"), [(0, True), (900, False)])
+def test_phase_that_was_assumed_is_not_shown_as_an_estimate(tmp_path, reads, is_assumed):
+    basecaller_json(tmp_path, phasing(1, 1, [0.008], [reads]))
+    page = Page(write_report(tmp_path))
+    assert ("values that calling started from" in page.words) is is_assumed
+    assert "0.800 %" in page.words and "least region" not in page.words
+
+
+def test_barcodes_without_reads_and_sample_are_counted_not_listed(tmp_path):
+    names = {"bc_1": ("none", 7), "bc_2": ("liver", 0), "bc_3": ("none", 0), "bc_4": ("none", 0)}
+    groups = {
+        f"X.{name}": {"barcode_name": name, "sample": sample, "barcode": {"barcode_sequence": "ACGT"}}
+        for name, (sample, _) in names.items()
+    }
+    datasets = [{"read_groups": [f"X.{name}"], "read_count": n} for name, (_, n) in names.items()]
+    (tmp_path / "basecaller_results").mkdir()
+    path = tmp_path / "basecaller_results" / "datasets_basecaller.json"
+    path.write_text(json.dumps({"datasets": datasets, "read_groups": groups}))
+    page = Page(write_report(tmp_path))
+    assert "2 more barcodes of the set have neither reads nor a sample" in page.words
+    assert "bc_1" in page.words and "bc_2 liver 0" in page.words and "bc_3" not in page.words
+
+
+def test_the_page_is_named_after_the_run(tmp_path):
+    basecaller_json(tmp_path, {"BaseCaller": {"run_id": "ABCDE", "num_flows": 260}})
+    params = {"expName": "R_2011_04_07", "resultsName": "again", "exp_json": {"date": "2011-04-07T12:44:38Z"}}
+    (tmp_path / "ion_params_00.json").write_text(json.dumps(params))
+    page = Page(write_report(tmp_path))
+    assert "R_2011_04_07 result again, run id ABCDE, sequenced 2011-04-07, 260 flows" in page.words
+
+
+@pytest.mark.parametrize(("count", "text"), [(43, "43"), (6362, "6.4k"), (9999, "10.0k"), (94_400, "94k")])
+def test_counts_below_bars_stay_apart(count, text):
+    assert _short(count) == text and len(text) <= 5
 
 
 def test_a_result_without_reads(tmp_path):

@@ -125,7 +125,7 @@ def test_any_number_of_threads_gives_the_same_bytes(raw48):
 
 def test_a_small_rectangle_is_analysed_alone(raw48, truth_mask):
     block = Block(5, 3, 30, 21)
-    signals = fit_signals(open_run(raw48), block)
+    signals = fit_signals(open_run(raw48), block.slices)
     assert signals.amplitude.shape == (30, 21, 40)
     assert np.isfinite(signals.amplitude).all()
     assert share(signals.mask, WellFlag.LIB, truth_mask.cut(block), WellFlag.LIB) >= 0.98

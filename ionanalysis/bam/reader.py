@@ -1,6 +1,6 @@
 """Flow signals of BAM files as arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,10 @@ class Flowgrams:
         Bases before the first base of each read, of its read group (key, barcode, barcode adapter).
     tag : str
         ``ZM`` (holds phasing, droop taken out) or ``FZ`` (older files: corrected for phasing).
+
+    Notes
+    -----
+    Reads are chosen with slices, masks or index arrays, as `CalledReads` are: ``flows[flows.row < 50]``.
     """
 
     names: list[str]
@@ -48,6 +52,17 @@ class Flowgrams:
 
     def __len__(self):
         return len(self.names)
+
+    def __getitem__(self, chosen):
+        """Reads given by a slice, a mask or an array of read numbers, in that order."""
+        numbers = np.atleast_1d(np.arange(len(self))[chosen])
+        of_reads = ("row", "col", "signals", "n_flows", "first_flow", "phase")
+        return replace(
+            self,
+            **{name: getattr(self, name)[numbers] for name in of_reads},
+            names=[self.names[number] for number in numbers],
+            key_sequences=[self.key_sequences[number] for number in numbers],
+        )
 
     def __repr__(self):
         return f"Flowgrams({len(self)} reads, {len(self.flow_order)} flows of {self.flow_order.cycle}, tag {self.tag})"

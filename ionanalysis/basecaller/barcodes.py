@@ -1,10 +1,12 @@
 """Start barcodes: templates in flow space, and which of them each read shows (basecaller.md 7.2)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ionanalysis.basecaller.filters import starts_with
+from ionanalysis.basecaller.phase import predict_signal
 from ionanalysis.errors import InputError
 
 _EXACT, _FLOW_ERRORS, _SQUARED = 0, 1, 2
@@ -46,22 +48,23 @@ class BarcodeTemplates:
         """Whether all barcodes span the same flows."""
         return len(set(self.adapter_start.tolist())) <= 1
 
-    @property
+    @cached_property
     def in_distance(self):
         """Flows of each barcode that count in distances, bool of shape (n_barcodes, n_flows)."""
         flows = np.arange(self.n_flows)
         return (flows >= self.first_flow) & (flows < self.adapter_start[:, None])
 
+    def distances_from(self, number, others=slice(None)):
+        """Flow errors that make barcode `number` each of the others, over the flows that count for both, int64."""
+        common = self.in_distance[number] & self.in_distance[others]
+        return (np.abs(self.flowgrams[others] - self.flowgrams[number]) * common).sum(axis=1)
+
     @property
     def least_distance(self):
         """Least number of flow errors that makes one barcode another; None for fewer than two."""
-        within = self.in_distance
-        least = None
-        for i in range(len(self) - 1):
-            common = within[i] & within[i + 1 :]
-            distance = int((np.abs(self.flowgrams[i + 1 :] - self.flowgrams[i]) * common).sum(axis=1).min())
-            least = distance if least is None else min(least, distance)
-        return least
+        if len(self) < 2:
+            return None
+        return min(int(self.distances_from(i, slice(i + 1, None)).min()) for i in range(len(self) - 1))
 
 
 def barcode_templates(key, barcodes, flow_order):
@@ -79,6 +82,14 @@ def barcode_templates(key, barcodes, flow_order):
     InputError
         If a barcode does not fit into the flows, or two are the same.
     """
+    templates = lay_out_barcodes(key, barcodes, flow_order)
+    if templates.least_distance == 0:
+        raise InputError("two barcodes of the set give the same flows; remove one of them from the set.")
+    return templates
+
+
+def lay_out_barcodes(key, barcodes, flow_order):
+    """The same as `barcode_templates`, for sets that may hold barcodes of the same flows, to be looked at."""
     sequences = tuple(key + barcode + adapter for barcode, adapter in barcodes)
     adapter_start, last_flow, first_flows = [], [], []
     for sequence, (barcode, adapter) in zip(sequences, barcodes, strict=True):
@@ -92,16 +103,28 @@ def barcode_templates(key, barcodes, flow_order):
         last_flow.append(flows[-1])
         key_end = flows[len(key) - 1] if key else -1
         first_flows.append(key_end if flows[len(key)] == key_end else key_end + 1)
-    templates = BarcodeTemplates(
+    return BarcodeTemplates(
         sequences=sequences,
         flowgrams=np.array([flow_order.flowgram(s)[: max(last_flow) + 1] for s in sequences], np.int16),
         first_flow=int(min(first_flows)),
         adapter_start=np.array(adapter_start, np.int64),
         last_flow=np.array(last_flow, np.int64),
     )
-    if templates.least_distance == 0:
-        raise InputError("two barcodes of the set give the same flows; remove one of them from the set.")
-    return templates
+
+
+def template_signals(templates, flow_order, cf, ie):
+    """Signals of templates without noise, out of phase by `cf` and `ie` per flow, droop left out.
+
+    Returns
+    -------
+    ndarray of shape (n_barcodes, n_template_flows), float32
+        In bases (basecaller.md 7.2).
+    """
+    rows, flows = np.nonzero(templates.flowgrams)
+    starts = np.searchsorted(rows, np.arange(len(templates) + 1))
+    rates = np.tile([cf, ie, 0.0], (len(templates), 1))
+    limited = flow_order.limited(templates.n_flows)
+    return predict_signal(limited, starts, flows, templates.flowgrams[rows, flows], rates)[0].astype(np.float32)
 
 
 def classifier_limits(least_distance, options):

@@ -172,17 +172,27 @@ class PhaseEstimate:
 
     @classmethod
     def from_json(cls, content, shape=None):
-        """Build from what `to_json` gives, or from the original's `Phasing` object (then with the block's `shape`)."""
-        content = content.get("Phasing", content)
+        """Build from what `to_json` gives, or from the original's `Phasing` object (then with the block's `shape`).
+
+        Raises
+        ------
+        InputError
+            If keys are missing, or values are no fractions per flow.
+        """
         try:
+            content = content.get("Phasing", content)
             n_rows, n_cols = int(content["RegionRows"]), int(content["RegionCols"])
             lists = [content[f"{name}byRegion"] for name in NAMES]
             shape = shape or (int(content["BlockRows"]), int(content["BlockCols"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"phase estimates lack {error}; expected the keys of `Phasing` in BaseCaller.json."
             ) from None
-        if any(len(values) != n_rows * n_cols for values in lists) or n_rows < 1 or n_cols < 1:
+        if (
+            any(not isinstance(values, list) or len(values) != n_rows * n_cols for values in lists)
+            or n_rows < 1
+            or n_cols < 1
+        ):
             raise InputError(f"phase estimates must have {n_rows} x {n_cols} values for each of CF, IE, DR.")
 
         def grid(values):
@@ -190,12 +200,15 @@ class PhaseEstimate:
             return np.array(values, np.float64).reshape((n_rows, n_cols), order="F")
 
         unknown = [None] * (n_rows * n_cols)
-        return cls(
-            np.stack([grid(values) for values in lists], axis=-1),
-            np.stack([grid(content.get(f"{name}ErrorByRegion", unknown)) for name in NAMES], axis=-1),
-            np.nan_to_num(grid(content.get("ReadsByRegion", unknown))).astype(np.int32),
-            tuple(shape),
-        )
+        try:
+            values = np.stack([grid(values) for values in lists], axis=-1)
+            errors = np.stack([grid(content.get(f"{name}ErrorByRegion", unknown)) for name in NAMES], axis=-1)
+            n_reads = np.nan_to_num(grid(content.get("ReadsByRegion", unknown))).astype(np.int32)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"phase estimates must be lists of numbers ({error}).") from None
+        if not ((values >= 0) & (values < 1)).all():
+            raise InputError("phase estimates must be fractions per flow, at least 0, below 1.")
+        return cls(values, errors, n_reads, tuple(shape))
 
     def write(self, path):
         """Write as a JSON file that `read` and ``--phase-estimation-file`` understand."""

@@ -1,5 +1,6 @@
 """Bases again from the flow signals that a BAM file carries, for those who no longer have wells or images."""
 
+from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,15 +12,21 @@ import numpy as np
 
 from ionanalysis import __version__
 from ionanalysis.basecaller.solve import call_block
-from ionanalysis.errors import InputError
+from ionanalysis.errors import InputError, UsageError
 from ionanalysis.flows import FlowOrder
 from ionanalysis.io.atomic import whole_file
+from ionanalysis.io.calibration import LinearCalibration, calibrations_of_comments
 from ionanalysis.options.basecaller import SolverOptions
 
 _BATCH_READS = 512
 _UNITS = {"ZM": 256, "FZ": 100}
 _OF_ALIGNMENT = ("MD", "NM", "AS", "XS", "XA", "XM", "SA", "NH", "HI", "MC", "MQ", "YS", "UQ", "OQ", "OC", "OP")
 """Tags that tell of an alignment, which does not hold for other bases."""
+_CUT_FROM_FRONT = ("ZK", "ZT", "ZE")
+"""Tags with bases that were cut off behind key and barcode, in this order (basecaller.md 8.5)."""
+_READ = ("RG", *_UNITS, "ZP", "ZF", *_CUT_FROM_FRONT)
+"""Tags that are looked at."""
+_HARD_CLIP = 5
 
 
 @dataclass
@@ -36,12 +43,15 @@ class RecallCounts:
         Reads left as they were: without bases, or whose signals gave none.
     bases : int
         Bases written.
+    calibrations : tuple of LinearCalibration
+        Models that the header carries. They are not applied: the solver knows no calibration yet.
     """
 
     reads: int = 0
     changed: int = 0
     kept: int = 0
     bases: int = 0
+    calibrations: tuple[LinearCalibration, ...] = ()
 
 
 def recall_bam(
@@ -57,12 +67,14 @@ def recall_bam(
 
     Each read keeps its place: it begins behind the bases that were cut off its front and ends in the flow in
     which it ended. Names, read groups and tags are kept, but for those of an alignment; secondary and supplementary
-    records are left out.
+    records are left out. Reads of which an aligner cut bases off for good (hard clips) keep their bases.
 
     Parameters
     ----------
-    source, target : path
-        `target` appears when it is whole.
+    source : path
+        BAM, SAM or CRAM, aligned or not.
+    target : path
+        BAM file; appears when it is whole.
     options : SolverOptions, optional
     n_threads : int, optional
         All cores by default. The result does not depend on it.
@@ -78,7 +90,9 @@ def recall_bam(
     Raises
     ------
     InputError
-        If the file is no BAM, or a read lacks its flow signals, phase or flow order.
+        If the file is none of these or damaged, or a read lacks its flow signals, phase or flow order.
+    UsageError
+        If `target` is named as SAM or CRAM.
 
     Notes
     -----
@@ -88,6 +102,8 @@ def recall_bam(
     import pysam
 
     options, counts = options or SolverOptions(), RecallCounts()
+    if Path(target).suffix.lower() in (".sam", ".cram"):
+        raise UsageError(f"{target}: recall writes BAM; give the file a name that ends in .bam.")
     verbosity = pysam.set_verbosity(0)
     try:
         with (
@@ -95,7 +111,9 @@ def recall_bam(
             whole_file(target) as temporary,
             ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool,
         ):
-            header, groups = _new_header(source, bam.header.to_dict(), command_line)
+            old_header = _header(source, bam)
+            header, groups = _new_header(source, old_header, command_line)
+            counts.calibrations = tuple(calibrations_of_comments(old_header.get("CO", []), source))
             with pysam.AlignmentFile(str(temporary), "wb", header=header) as out:
                 for batch in _batches(source, bam):
                     reads = [_known(source, groups, read) for read in batch]
@@ -114,13 +132,21 @@ def recall_bam(
 
 def _open_bam(pysam, path):
     try:
+        # Whatever the mode says, SAM and CRAM are told by their content.
         return pysam.AlignmentFile(str(path), "rb", check_sq=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as BAM ({error}); give a BAM file of an Ion Torrent run.") from error
 
 
+def _header(path, bam):
+    try:
+        return bam.header.to_dict()
+    except (ValueError, KeyError, AssertionError) as error:
+        raise InputError(f"{path}: its header is damaged ({error}); copy the file again.") from error
+
+
 def _new_header(path, header, command_line):
-    groups = {group["ID"]: group for group in header.get("RG", [])}
+    groups = {group.get("ID"): group for group in header.get("RG", [])}
     program = {"ID": "recall", "PN": "ionanalysis", "VN": __version__, "CL": command_line}
     programs = header.get("PG", [])
     taken = {entry.get("ID") for entry in programs}
@@ -136,17 +162,22 @@ def _new_header(path, header, command_line):
     for name, group in groups.items():
         if not group.get("FO"):
             raise InputError(f"{path}: read group {name} has no flow order (FO); expected a BAM of an Ion Torrent run.")
-        orders[name] = FlowOrder.from_letters(group["FO"]), group.get("KS", "")
+        try:
+            orders[name] = FlowOrder.from_letters(group["FO"]), group.get("KS", "")
+        except InputError as error:
+            raise InputError(f"{path}: read group {name}: {error}") from None
     return {"HD": {"VN": "1.4", "SO": "unsorted"}, **kept, "PG": [*programs, program]}, orders
 
 
 def _batches(path, bam):
-    reads = (read for read in bam.fetch(until_eof=True) if not (read.is_secondary or read.is_supplementary))
     try:
+        reads = (read for read in bam.fetch(until_eof=True) if not (read.is_secondary or read.is_supplementary))
         while batch := list(islice(reads, _BATCH_READS)):
             yield batch
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is damaged ({error}); copy it again.") from error
+    except (OSError, ValueError, MemoryError) as error:
+        # A damaged length of a record asks for memory that nobody has.
+        hint = "; a CRAM file needs its reference, or convert it to BAM first" if bam.is_cram else "; copy it again"
+        raise InputError(f"{path}: is damaged or cannot be decoded ({error}){hint}.") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +193,11 @@ class _KnownRead:
 
 
 def _known(path, groups, record):
-    name, tags = record.query_name, dict(record.get_tags())
+    try:
+        # One by one: get_tags() of pysam runs beyond the record where lengths in it are damaged.
+        name, tags = record.query_name, {tag: record.get_tag(tag) for tag in _READ if record.has_tag(tag)}
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path}: a read has a damaged name or tags ({error}); copy the file again.") from error
     if tags.get("RG") not in groups:
         raise InputError(f"{path}: read {name} is of read group {tags.get('RG')!r}, which the header does not list.")
     order, prefix = groups[tags["RG"]]
@@ -170,19 +205,28 @@ def _known(path, groups, record):
     tag = next((tag for tag in _UNITS if tag in tags), None)
     if tag is None:
         raise InputError(f"{path}: read {name} has neither tag ZM nor FZ; give a BAM that kept its flow signals.")
-    rates = tags.get("ZP", ())
-    if tag == "ZM" and (len(rates) < 2 or not all(0 <= rate < 1 for rate in rates)):
+    signal, rates, first_flow = tags[tag], tags.get("ZP", array("f")), tags.get("ZF", -1)
+    if not isinstance(signal, array) or signal.typecode in "fd" or not isinstance(first_flow, int):
+        raise InputError(f"{path}: read {name}: {tag} must be whole numbers, one per flow, and ZF one number.")
+    phased = isinstance(rates, array) and len(rates) >= 2 and all(0 <= rate < 1 for rate in rates)
+    if tag == "ZM" and not phased:
         raise InputError(f"{path}: read {name} has signals (ZM) but no phase (ZP); give a BAM that kept both.")
-    if len(tags[tag]) > len(order):
-        raise InputError(f"{path}: read {name} has {len(tags[tag])} flows, its read group {len(order)}.")
+    if len(signal) > len(order):
+        raise InputError(f"{path}: read {name} has {len(signal)} flows, its read group {len(order)}.")
+    prefix += "".join(str(tags.get(cut, "")) for cut in _CUT_FROM_FRONT)
     return _KnownRead(
-        order.limited(len(tags[tag])),
-        prefix + str(tags.get("ZT", "")),
-        np.array(tags[tag], np.float64) / _UNITS[tag],
+        order.limited(len(signal)),
+        prefix,
+        np.array(signal, np.float64) / _UNITS[tag],
         (rates[0], rates[1], 0.0) if tag == "ZM" else (0.0, 0.0, 0.0),
-        record.get_forward_sequence() or "",
-        int(tags.get("ZF", -1)),
+        "" if _is_hard_clipped(record) else record.get_forward_sequence() or "",
+        # Without called bases the original writes 0: then the prefix must tell.
+        first_flow if first_flow > 0 or not prefix else -1,
     )
+
+
+def _is_hard_clipped(record):
+    return any(operation == _HARD_CLIP for operation, _ in record.cigartuples or ())
 
 
 def _call(reads, options):
@@ -210,6 +254,7 @@ def _insert(read, called, number):
     """The called bases that take the place of the read's."""
     span = called.bases_of(number)
     flow = called.base_flow[span]
+    shared = 0
     if read.first_flow >= 0:
         # Of the run in the first flow, the bases that end the prefix are not the read's.
         shared = int((read.order.base_flows(read.prefix) == read.first_flow).sum())
@@ -220,8 +265,8 @@ def _insert(read, called, number):
     else:
         return None
     last, n_last = _end(read.order.letters, read.bases, start_flow)
-    end = int(np.searchsorted(flow, last))
-    end += min(n_last, int(np.count_nonzero(flow == last)))
+    n_last += shared if last == start_flow else 0
+    end = int(np.searchsorted(flow, last)) + min(n_last, int(np.count_nonzero(flow == last)))
     if end <= begin:
         return None
     chosen = slice(span.start + begin, span.start + end)

@@ -147,8 +147,7 @@ def run_basecaller(
             )
     started = datetime.now().astimezone()
     options, output_dir = options or BasecallerOptions(), Path(output_dir)
-    mask = read_mask(inputs.mask)
-    wells = _open(inputs, mask)
+    wells, mask = open_inputs(inputs)
     _make_folders(output_dir)
     write_json(output_dir / "progress_basecaller.json", {"percent_complete": 0})
     flow_order = _flow_order(wells, options.stage)
@@ -182,15 +181,23 @@ def run_basecaller(
     return BasecallerResult(output_dir, tally, phase, bams)
 
 
-def _open(inputs, mask):
-    """The wells, checked against the mask; only legacy files need to keep it."""
+def open_inputs(inputs):
+    """The wells and the mask of `BasecallerInputs`, checked against each other.
+
+    Raises
+    ------
+    InputError
+        If one is missing or damaged, or their sizes differ.
+    """
+    mask = read_mask(inputs.mask)
+    # Only legacy files need to keep the mask.
     wells = open_wells(inputs.wells, mask)
     if is_hdf5(inputs.wells):
         wells = open_wells(inputs.wells)
     if inputs.flow_cycle:
         # The user knows better than the file; phase estimation takes the order from here.
         wells.flow_order = FlowOrder(inputs.flow_cycle, wells.shape[2])
-    return wells
+    return wells, mask
 
 
 def _written(path):

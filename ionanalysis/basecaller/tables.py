@@ -38,7 +38,9 @@ def to_table(reads):
     try:
         import pandas
     except ImportError:
-        raise UsageError("to_pandas needs pandas; install it with: pip install pandas.") from None
+        raise UsageError(
+            'to_pandas needs pandas; install the extra that brings it: pip install "ionanalysis[notebook]".'
+        ) from None
     letters = (reads.qualities + 33).astype(np.uint8)
     slices = [reads.bases_of(read) for read in range(len(reads))]
     sums = np.concatenate([[0], np.cumsum(reads.qualities, dtype=np.int64)])[reads.base_start]

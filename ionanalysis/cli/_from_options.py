@@ -36,11 +36,10 @@ def _dest(cls, declared):
 def _add_flag(group, declared, kind, dest):
     meta = declared.metadata
     flag = "--" + (meta["flag"] or declared.name.replace("_", "-"))
-    shown = f"{meta['help']}{', ' + meta['unit'] if meta['unit'] else ''} [{_text(declared.default)}]".replace(
-        "%", "%%"
-    )
+    shown = ", ".join(filter(None, (meta["help"], meta["unit"]))) + default_text(declared.default)
+    shown = shown.replace("%", "%%")
     if kind is bool:
-        group.add_argument(flag, dest=dest, action=argparse.BooleanOptionalAction, default=None, help=shown)
+        group.add_argument(flag, dest=dest, action=_Switch, default=None, help=shown)
         return
     convert = _converter(kind)
     group.add_argument(
@@ -75,7 +74,23 @@ def _list_of(kind):
     return values
 
 
-def _text(value):
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return "derived" if value is None else value
+class _Switch(argparse.Action):
+    """A flag and its opposite: `--x` and `--no-x`, also for a flag that is itself called `--no-x`."""
+
+    def __init__(self, option_strings, dest, **rest):
+        (self._flag,) = option_strings
+        name = self._flag.removeprefix("--")
+        opposite = name.removeprefix("no-") if name.startswith("no-") else f"no-{name}"
+        super().__init__([self._flag, f"--{opposite}"], dest, nargs=0, **rest)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, option_string == self._flag)
+
+
+def default_text(value):
+    """The default as help shows it; nothing where the help itself says what happens without the flag."""
+    if value is None or value in ("", ()):
+        return ""
+    if isinstance(value, bool):
+        return f" [{'on' if value else 'off'}]"
+    return f" [{','.join(map(str, value)) if isinstance(value, tuple) else value}]"

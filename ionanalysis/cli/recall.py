@@ -1,7 +1,7 @@
 """Call bases again from the flow signals that a BAM file carries; other tags are kept.
 
 For files whose wells and images are gone: signals come from tag ZM with the phase of ZP, or from FZ of older files.
-The result is unaligned.
+The result is unaligned. Input may also be SAM or CRAM.
 """
 
 import shlex
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.cli.progress import open_progress
 from ionanalysis.options.basecaller import SolverOptions
 
 
@@ -22,15 +23,24 @@ def add_arguments(parser):
 def run(args):
     from ionanalysis.basecaller.recall import recall_bam
 
-    counts = recall_bam(
-        args.bam,
-        args.output,
-        from_args(SolverOptions, args),
-        n_threads=args.threads,
-        command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
-    )
+    with open_progress() as progress:
+        counts = recall_bam(
+            args.bam,
+            args.output,
+            from_args(SolverOptions, args),
+            n_threads=args.threads,
+            command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
+            progress=lambda done, total: progress("recall", done, total),
+        )
     print(
         f"{counts.reads} reads, {counts.bases} bases; {counts.changed} reads changed, {counts.kept} kept as they were",
         file=sys.stderr,
     )
+    if counts.calibrations:
+        models = ", ".join(sorted({model.block for model in counts.calibrations}))
+        print(
+            f"note: {args.bam} carries a calibration of homopolymer signals ({models}); it is not applied yet, "
+            "bases are called from the signals as they are",
+            file=sys.stderr,
+        )
     print(args.output)

@@ -18,12 +18,20 @@ def add_arguments(parser):
         "-o", "--output", type=Path, required=True, metavar="RESULT_DIR", help="directory of the result"
     )
     stages = ", ".join(STAGE_NAMES)
-    parser.add_argument("--from", dest="first", metavar="STAGE", default=STAGE_NAMES[0], help=f"first of {stages}")
-    parser.add_argument("--to", dest="last", metavar="STAGE", default=STAGE_NAMES[-1], help="last stage to run")
+    parser.add_argument("--from", dest="first", metavar="STAGE", help=f"first of {stages} [{STAGE_NAMES[0]}]")
+    parser.add_argument(
+        "--to", dest="last", metavar="STAGE", default=STAGE_NAMES[-1], help="last stage to run [%(default)s]"
+    )
     parser.add_argument("--resume", action="store_true", help="skip stages that a former call has finished")
-    parser.add_argument("--barcodes", metavar="NAME|CSV", help="barcode set, by name or as a file")
+    parser.add_argument(
+        "--barcodes",
+        metavar="NAME|CSV",
+        help="barcode set, by name or as a file; none for no set, if a former result has one",
+    )
     parser.add_argument("--run-id", metavar="XXXXX", help="first part of read names [from the raw data]")
-    parser.add_argument("--executor", metavar="SPEC", default="threads", help="threads:N, processes:N or dask:ADDRESS")
+    parser.add_argument(
+        "--executor", metavar="SPEC", default="threads", help="threads:N, processes:N or dask:ADDRESS [threads]"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of a stage [all cores]")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
     add_options(parser, *option_classes())
@@ -31,10 +39,11 @@ def add_arguments(parser):
 
 def run(args):
     request = PipelineRequest(
-        run_dir=args.run_dir.absolute(),
-        result_dir=args.output.absolute(),
-        first=args.first,
+        run_dir=_located(args.run_dir),
+        result_dir=_located(args.output),
+        first=args.first or STAGE_NAMES[0],
         last=args.last,
+        remake=args.first is not None,
         resume=args.resume,
         executor=args.executor,
         n_threads=_thread_count(args.threads),
@@ -93,6 +102,11 @@ def summary_text(result):
         lines.append(f"report:  {result.report_path}")
     lines.append(f"result:  {result.result_dir}")
     return "\n".join(lines)
+
+
+def _located(path):
+    """The absolute path without ``..``; a link keeps its name, which becomes that of the run or result."""
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def _thread_count(n_threads):

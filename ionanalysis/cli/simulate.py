@@ -3,10 +3,10 @@
 import argparse
 import json
 import re
-import sys
 from pathlib import Path
 
 from ionanalysis.cli._from_options import add_options, given
+from ionanalysis.cli.progress import open_progress
 from ionanalysis.options.defects import DEFECTS, DIFFICULTIES
 from ionanalysis.options.simulate import GROUPS, simulate_options
 
@@ -37,7 +37,10 @@ def run(args):
         difficulty=args.difficulty, defects=_names(args.defects), without=_names(args.without), **values
     )
     chip = simulate_chip(options, n_threads=args.threads)
-    files = chip.write(args.run_dir, progress=_show, n_threads=args.threads)
+    with open_progress() as progress:
+        files = chip.write(
+            args.run_dir, progress=lambda done, total: progress("simulate", done, total), n_threads=args.threads
+        )
     if args.json:
         paths = {what: str(path) for what, path in files.items()}
         print(json.dumps({"options": options.to_json(), "files": paths}, indent=2))
@@ -58,8 +61,3 @@ def _pair(text):
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not two numbers, such as 100x100")
     return int(found[1]), int(found[2])
-
-
-def _show(done, total):
-    if done == total or done % max(1, total // 20) == 0:
-        print(f"{done}/{total} flows", file=sys.stderr)

@@ -63,7 +63,7 @@ def open_barcode_set(name_or_path):
     path = Path(name_or_path)
     if not path.is_file():
         raise UsageError(
-            f"--barcodes {name_or_path}: is neither a file nor a shipped set; choose a CSV file or one of "
+            f"barcodes {name_or_path}: is neither a file nor a shipped set; choose a CSV file or one of "
             f"{', '.join(shipped)}."
         )
     return read_barcode_csv(path)
@@ -75,7 +75,7 @@ def shipped_sets():
     groups: dict[str, list[Barcode]] = {}
     with files("ionanalysis.io").joinpath("barcode_sets.csv").open(encoding="ascii") as table:
         for row in csv.DictReader(table):
-            groups.setdefault(row["set"], []).append(_barcode(row, len(groups)))
+            groups.setdefault(row["set"], []).append(make_barcode(row, len(groups)))
     return {name: BarcodeSet(name, tuple(barcodes)) for name, barcodes in groups.items()}
 
 
@@ -106,13 +106,20 @@ def read_barcode_csv(path):
     barcodes: list[Barcode] = []
     for row in reader:
         try:
-            barcodes.append(_barcode(row, len(barcodes) + 1))
+            barcodes.append(make_barcode(row, len(barcodes) + 1))
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}, line {reader.line_num}: {error}.") from error
-    return BarcodeSet(path.stem, _checked(path, barcodes))
+    return checked_set(path, path.stem, barcodes)
 
 
-def _barcode(row, position):
+def make_barcode(row, position):
+    """A barcode from the texts of a row, by column name; `position` is its index if the row has none.
+
+    Raises
+    ------
+    ValueError
+        Says what is wrong with the row.
+    """
     text = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
     for column in ("sequence", "adapter"):
         text[column] = text.get(column, "").upper()
@@ -136,7 +143,14 @@ def _barcode(row, position):
     )
 
 
-def _checked(path, barcodes):
+def checked_set(path, name, barcodes):
+    """The set called `name` of the barcodes in the file `path`.
+
+    Raises
+    ------
+    InputError
+        If there are none, or two are the same.
+    """
     for what in ("name", "index", "sequence"):
         seen = set()
         for barcode in barcodes:
@@ -145,5 +159,5 @@ def _checked(path, barcodes):
                 raise InputError(f"{path}: {what} {value} occurs twice; each barcode needs its own.")
             seen.add(value)
     if not barcodes:
-        raise InputError(f"{path}: holds no barcodes below its header line.")
-    return tuple(sorted(barcodes, key=lambda barcode: barcode.index))
+        raise InputError(f"{path}: holds no barcodes.")
+    return BarcodeSet(name, tuple(sorted(barcodes, key=lambda barcode: barcode.index)))

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from ionanalysis.errors import UsageError
 from ionanalysis.options.base import Options, option
+
+NUCS = "ACGT"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +40,29 @@ class BarcodeOptions(Options):
         "need-all", "which tags a read needs", choices=("need-all", "need-prefix", "need-suffix")
     )
     heal_tag_hp_indel: bool = option(True, "repair run lengths in tags by their fixed letters")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarcodeCheckOptions(Options):
+    """Check of a barcode set: the run that it is meant for."""
+
+    key: str = option("TCAG", "library key in front of the barcodes")
+    flow_order: str = option("TACGTACGTCTGAGCATCGATCGATGTACAGC", "nucleotides of one cycle, repeated")
+    flows: int = option(400, "nucleotide flows of the run", least=8, most=4000)
+    cf: float = option(0.008, "carry-forward", unit="per flow", least=0.0, most=0.5)
+    ie: float = option(0.006, "incomplete extension", unit="per flow", least=0.0, most=0.5)
+    noise: float = option(0.1, "noise of a flow without incorporation", unit="bases", least=0.001, most=5)
+    noise_per_base: float = option(0.05, "noise added per base of signal", unit="bases", least=0.0, most=5)
+    least_errors: int = option(3, "flow errors by which barcodes must differ, or be listed", least=1, most=1000)
+    most_undecided: float = option(
+        0.01, "share of reads left between two barcodes above which they are listed", least=0.0, most=1.0
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("key", "flow_order"):
+            value = getattr(self, name)
+            if not value or set(value) - set(NUCS):
+                raise UsageError(f"{name} is {value!r}; it must be letters A, C, G, T.")
+        if set(self.flow_order) != set(NUCS):
+            raise UsageError(f"flow_order is {self.flow_order!r}; each of A, C, G, T must flow in a cycle.")

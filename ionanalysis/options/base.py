@@ -58,7 +58,7 @@ def _check(owner, declared, value):
             continue
         # "not >=" also catches NaN.
         if (least is not None and not number >= least) or (most is not None and not number <= most):
-            bounds = " ".join(
+            bounds = " and ".join(
                 f"{word} {end}" for word, end in (("at least", least), ("at most", most)) if end is not None
             )
             raise UsageError(

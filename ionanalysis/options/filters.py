@@ -16,7 +16,7 @@ class FilterOptions(Options):
     keypass_filter: bool = option(True, "reject reads whose signal or bases do not show the key")
     min_read_length: int = option(25, "shortest read as called, key and barcode included", unit="bases", least=1)
     trim_min_read_len: int | None = option(
-        None, "shortest read after trimming; derived: as --min-read-length", unit="bases", least=1
+        None, "shortest read after trimming; by default as --min-read-length", unit="bases", least=1
     )
     cr_filter: bool = option(False, "reject library reads that the model does not fit")
     cr_filter_tf: bool = option(False, "the same for test fragments")

@@ -9,8 +9,10 @@ from ionanalysis.options.base import Options, option
 class AlignmentStatisticsOptions(Options):
     """Statistics of aligned reads."""
 
-    histogram_length: int | None = option(None, "length of histograms; derived: from the flows", unit="bases", least=1)
-    n_flow: int | None = option(None, "flows that errors are counted in; derived: 2 per base", unit="flows", least=1)
+    histogram_length: int | None = option(
+        None, "length of histograms; by default as the flows allow", unit="bases", least=1
+    )
+    n_flow: int | None = option(None, "flows that errors are counted in; by default 2 per base", unit="flows", least=1)
     minimum_aq_length: int = option(21, "shorter accurate lengths are not counted", unit="bases", least=0)
     aq_error_rates: tuple[float, ...] = option(
         (0.2, 0.1, 0.02, 0.01, 0.001, 0.0), "error rates of accurate lengths", unit="per base", least=0.0, most=1.0

@@ -94,7 +94,9 @@ class LibraryOptions(Options):
     insert_most: int = option(300, "longest insert", unit="bases", least=1, most=100_000)
     short_inserts: float = option(0.02, "inserts of only 0 to 60 bases", unit="fraction of library", least=0, most=1)
     barcodes: str | None = option(None, "name of a barcode set, or a CSV file")
-    barcode_count: int | None = option(None, "use only the first so many of the set", least=1, most=100_000)
+    barcode_count: int | None = option(
+        None, "use only the first so many of the set; all by default", least=1, most=100_000
+    )
     barcode_abundance: tuple[float, ...] = option((), "relative abundance of each barcode used", least=0)
     unbarcoded: float = option(0.02, "molecules without a barcode", unit="fraction of library", least=0, most=1)
     barcode_errors: float = option(0.002, "barcodes with one wrong base", unit="fraction", least=0, most=1)

@@ -9,7 +9,7 @@ from ionanalysis.options.base import Options, option
 class StageOptions(Options):
     """Base calling: wells in, reads out."""
 
-    flowlimit: int | None = option(None, "use no more than so many flows; derived: all", unit="flows", least=1)
+    flowlimit: int | None = option(None, "use no more than so many flows; all by default", unit="flows", least=1)
     region_rows: int = option(50, "rows of the regions that are called one by one", unit="wells", least=1)
     region_cols: int = option(50, "columns of the regions", unit="wells", least=1)
     num_unfiltered: int = option(100_000, "size of the random sample written without filters", unit="reads", least=0)

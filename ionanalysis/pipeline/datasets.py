@@ -1,7 +1,7 @@
 """`datasets_pipeline.json`: the read groups that base calling fills (basecaller.md 7.1)."""
 
 
-def datasets_pipeline(params, run_id, barcode_set=None):
+def datasets_pipeline(params, run_id, barcode_set=None, *, created=""):
     """The object of `datasets_pipeline.json`. Read groups are numbered from 1 by barcode index, no match is 0.
 
     Parameters
@@ -10,11 +10,18 @@ def datasets_pipeline(params, run_id, barcode_set=None):
         Content of `ion_params_00.json`.
     run_id : str
     barcode_set : BarcodeSet, optional
+    created : str
+        When the analysis started, ISO 8601.
     """
     site = params.get("site_name", "") or "local"
     unit = f"{params.get('platform', '')}/{params.get('chiptype', '')}"
     common = {
-        "meta": {"format_name": "Dataset Map", "format_version": "1.1", "generated_by": "ionanalysis"},
+        "meta": {
+            "format_name": "Dataset Map",
+            "format_version": "1.1",
+            "generated_by": "ionanalysis",
+            "creation_date": created,
+        },
         "sequencing_center": f"{site}/{params.get('instrumentName', '')}",
     }
     run_sample = params.get("sample") or "none"

@@ -11,12 +11,11 @@ from pathlib import Path
 from ionanalysis import __version__
 from ionanalysis.errors import InputError, InterruptedRunError, UsageError
 from ionanalysis.executors import open_executor
-from ionanalysis.io.barcode_set import open_barcode_set
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.pipeline.prepare import make_folders, prepare_result
 from ionanalysis.pipeline.record import RunRecord, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
-from ionanalysis.pipeline.sources import find_source
+from ionanalysis.pipeline.sources import find_barcode_set, find_source
 from ionanalysis.pipeline.stages import STAGES
 
 
@@ -66,13 +65,14 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     progress = progress or (lambda stage, done, total: None)
     note = note or (lambda text: None)
     by_name = {stage.name: stage for stage in stages}
-    chosen = stage_range(tuple(by_name), request.first, request.last)
+    names = tuple(by_name)
+    chosen = stage_range(names, request.first, request.last)
     _expect_room(request, stages)
     if not request.executor.startswith("dask:"):
         # A wrong word must not show up after the first stages have run.
         with open_executor(request.executor, 1):
             pass
-    barcode_set = open_barcode_set(request.barcodes) if request.barcodes else None
+    barcode_set = find_barcode_set(request, note)
     source = find_source(request)
     make_folders(request.result_dir)
     _sweep(request.result_dir)
@@ -83,14 +83,15 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
     ran: list[str] = []
     skipped: list[str] = []
-    for place, name in enumerate(chosen):
+    for name in chosen:
         stage = by_name[name]
         key = {"ionanalysis": __version__, "inputs": given, "options": _stage_options(stage, request)}
         if request.resume and not ran and record.is_whole(name, key):
             skipped.append(name)
             note(f"{name}: was finished before.")
             continue
-        record.forget(chosen[place:])
+        # What later stages left rests on what is now made anew, also where they are not asked for in this call.
+        record.forget(names[names.index(name) :])
         context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name))
         _run_stage(stage, context, record, key)
         ran.append(name)
@@ -151,7 +152,7 @@ def _expect_room(request, stages):
     if request.result_dir.exists() and request.run_dir.exists() and request.result_dir.samefile(request.run_dir):
         raise UsageError(f"{request.result_dir}: holds the raw data; name another directory for the result.")
     record = RunRecord.read(request.result_dir)
-    if record and record.content.get("status") == "done" and not request.resume:
+    if record and record.content.get("status") == "done" and not (request.resume or request.remake):
         raise UsageError(
             f"{request.result_dir}: holds a finished result; use --resume to add to it, --from STAGE to make part "
             "of it again, or another directory."

@@ -40,7 +40,7 @@ def prepare_result(request, facts, barcode_set):
     result_dir = request.result_dir
     asked = AnalysisRequest(
         results_name=result_dir.name,
-        from_wells=request.first not in ("beadfind", "sigproc"),
+        previous_report=_previous_report(request),
         barcode_set=barcode_set,
         adapter=_adapter(request),
     )
@@ -56,8 +56,16 @@ def prepare_result(request, facts, barcode_set):
         write_whole(result_dir / "barcodeList.txt", barcode_list_text(barcode_set))
     else:
         (result_dir / "barcodeList.txt").unlink(missing_ok=True)
-    write_json(datasets_path, datasets_pipeline(params, facts.run_id, barcode_set))
+    created = started.strftime("%Y-%m-%dT%H:%M:%S")
+    write_json(datasets_path, datasets_pipeline(params, facts.run_id, barcode_set, created=created))
     return params
+
+
+def _previous_report(request):
+    """Where the wells come from; empty if this result has made them itself, in this call or an earlier one."""
+    wells = request.result_dir / "sigproc_results" / "1.wells"
+    is_own = request.first in ("beadfind", "sigproc") or (wells.is_file() and not wells.is_symlink())
+    return "" if is_own else str(request.run_dir)
 
 
 def _adapter(request):

@@ -126,7 +126,7 @@ class RunRecord:
         self.save()
 
     def forget(self, stages):
-        """Drop what is known of stages that are about to be made again."""
+        """Drop what is known of stages that are about to be made again, or rest on such."""
         for stage in stages:
             self.stages.pop(stage, None)
 

@@ -22,6 +22,8 @@ class PipelineRequest:
     result_dir: Path
     first: str = "beadfind"
     last: str = "plugins"
+    remake: bool = False
+    """Start at `first` even where that replaces a finished result."""
     resume: bool = False
     """Skip stages whose outputs are whole and were made with the same inputs and options."""
     executor: str = "threads"
@@ -30,7 +32,7 @@ class PipelineRequest:
     run_id: str | None = None
     """Five characters that reads are named after; from the raw data by default."""
     barcodes: str | None = None
-    """Name of a shipped barcode set, or path of a CSV file."""
+    """Name of a shipped barcode set, or path of a CSV file; `none` for no set. By default that of a former result."""
     options: tuple[Options, ...] = ()
     """Options of the stages; classes that are not among them have their defaults."""
     command_line: str = ""

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ionanalysis.errors import InputError, OutputError
+from ionanalysis.io.barcode_set import open_barcode_set
 from ionanalysis.io.explog import normal_key
 from ionanalysis.io.jsonfile import read_json
+from ionanalysis.plugin.barcode_list import read_barcode_list
 from ionanalysis.plugin.expmeta import json_object
 from ionanalysis.plugin.ion_params import RunFacts, log_entries
-from ionanalysis.run import hash_run_id, open_run
+from ionanalysis.run import find_explog, find_run_id, hash_run_id, open_run
 from ionanalysis.wells import open_wells
 
 RAW_STAGES = ("beadfind", "sigproc")
+NO_BARCODES = "none"
+PARAMS = "ion_params_00.json"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,46 @@ def find_source(request):
     if request.first in RAW_STAGES:
         return _raw_source(request)
     return _wells_source(request)
+
+
+def find_barcode_set(request, note):
+    """The barcode set of a call, None without barcodes.
+
+    A call that goes on from a former result takes over the set of that result unless it names one itself: reads
+    that were told apart once must not be thrown together because an option was not given again.
+
+    Parameters
+    ----------
+    request : PipelineRequest
+    note : callable
+        Gets a sentence when a set is taken over.
+    """
+    if request.barcodes:
+        return None if request.barcodes == NO_BARCODES else open_barcode_set(request.barcodes)
+    if request.first == RAW_STAGES[0] and not request.resume:
+        return None
+    for folder in (request.result_dir, request.run_dir):
+        path = folder / "barcodeList.txt"
+        if path.is_file():
+            barcode_set = read_barcode_list(path, _samples(folder / PARAMS))
+            note(f"barcode set {barcode_set.name} is taken over from {path}; --barcodes {NO_BARCODES} leaves it out.")
+            return barcode_set
+    return None
+
+
+def _samples(path):
+    """Sample of each barcode that the parameters of a former result name."""
+    info = json_object(_params(path).get("barcodeInfo")) if path.is_file() else {}
+    named = {name: json_object(entry).get("sample") for name, entry in info.items()}
+    return {name: str(sample) for name, sample in named.items() if sample and sample != "none"}
+
+
+def _params(path):
+    """Content of a former `ion_params_00.json`."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold an object; remove it, or run the analysis again.")
+    return content
 
 
 def _raw_source(request):
@@ -82,7 +126,7 @@ def _wells_source(request):
     mask = next((path for path in masks if path.exists()), None)
     if mask is None:
         raise InputError(f"{request.run_dir}: has no analysis.bfmask.bin or bfmask.bin beside 1.wells; copy the mask.")
-    former = request.run_dir / "ion_params_00.json"
+    former = request.run_dir / PARAMS
     facts = _former_facts(request, former) if former.exists() else _wells_facts(request, wells_path)
     return Source(facts, (wells_path, mask))
 
@@ -124,30 +168,42 @@ def _link(target, link):
 
 
 def _former_facts(request, path):
-    params = json_object(read_json(path))
+    params = _params(path)
     log = json_object(json_object(params.get("exp_json")).get("log"))
+    # What a former result calls its run counts, also where another program wrote it.
+    told = {"experiment_name": "expName", "sample": "sample", "project": "project"}
+    named = {name: str(params[key]) for name, key in told.items() if params.get(key)}
+    try:
+        n_flows = int(params.get("flows") or 0)
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: flows is {params['flows']!r}; expected a whole number.") from None
     return RunFacts(
         raw_dir=str(params.get("pathToData") or request.run_dir),
         run_id=request.run_id or str(params.get("runid") or "") or hash_run_id(str(sorted(log.items()))),
         flow_order=str(params.get("flowOrder") or "TACG"),
-        n_flows=int(params.get("flows") or 0),
+        n_flows=n_flows,
         chip=str(params.get("chiptype") or ""),
         library_key=str(params.get("libraryKey") or RunFacts.library_key),
         tf_key=str(params.get("tfKey") or RunFacts.tf_key),
         tiled=params.get("rawdatastyle") == "tiled",
-        log=log,
+        log=log | named,
     )
 
 
 def _wells_facts(request, wells_path):
+    """What the wells file tells, and the log and the images where they lie beside it."""
+    explog = find_explog(request.run_dir)
     with open_wells(wells_path) as wells:
         info = {normal_key(key): str(value) for key, value in wells.info.items()}
         return RunFacts(
             raw_dir=str(request.run_dir),
-            run_id=request.run_id or hash_run_id(f"{wells.shape} {sorted(info.items())}"),
+            run_id=request.run_id
+            or find_run_id(request.run_dir, explog)
+            or hash_run_id(f"{wells.shape} {sorted(info.items())}"),
             flow_order=wells.flow_order.cycle,
             n_flows=len(wells.flow_order),
-            chip=wells.chip or "",
-            library_key=info.get("librarykeysequence") or RunFacts.library_key,
-            log=info,
+            chip=wells.chip or (explog.chip if explog else ""),
+            library_key=info.get("librarykeysequence") or (explog.library_key if explog else RunFacts.library_key),
+            tiled=bool(explog and len(explog.blocks) > 1),
+            log=log_entries(explog) or info,
         )

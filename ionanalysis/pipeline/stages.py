@@ -65,8 +65,10 @@ def _open_run(context):
 def _basecaller(context):
     from ionanalysis.basecaller.stage import BasecallerInputs, BasecallerOptions, run_basecaller
 
-    for old in context.basecaller_dir.glob("*.bam"):
-        old.unlink()
+    # Files are named after barcodes: those of another set would stay beside the new ones.
+    for pattern in ("*.bam", "unfiltered.*/*.bam", "*_rawlib.ionstats_basecaller.json"):
+        for old in context.basecaller_dir.glob(pattern):
+            old.unlink()
     facts = context.facts
     inputs = BasecallerInputs(
         wells=context.sigproc_dir / "1.wells",

@@ -1,6 +1,9 @@
 """`barcodeList.txt`: the barcode set of a result (plugin.md 1.6)."""
 
-from ionanalysis.io.barcode_set import Barcode, BarcodeSet
+from pathlib import Path
+
+from ionanalysis.errors import InputError
+from ionanalysis.io.barcode_set import Barcode, checked_set, make_barcode
 
 
 def barcode_list_text(barcode_set):
@@ -25,19 +28,39 @@ def barcode_list_text(barcode_set):
     return "\n".join(lines) + "\n"
 
 
-def parse_barcode_list(text):
-    """The set that `barcode_list_text` wrote; lines of another shape are left out."""
-    head, barcodes = {}, []
-    for line in text.splitlines():
+_COLUMNS = ("index", "id_str", "sequence", "adapter", "annotation", "type")
+
+
+def read_barcode_list(path, samples=None):
+    """The set in a `barcodeList.txt`.
+
+    Parameters
+    ----------
+    path : path
+    samples : dict of str, optional
+        Sample of each barcode's name; the file does not tell.
+
+    Raises
+    ------
+    InputError
+        Names the line that is wrong.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error}).") from error
+    head: dict[str, str] = {}
+    barcodes: list[Barcode] = []
+    for number, line in enumerate(lines, 1):
         word, _, rest = line.partition(" ")
-        fields = rest.split(",")
         if word != "barcode":
-            head[word] = rest
-        elif len(fields) >= 6 and fields[0].isdigit():
-            index, name, sequence, adapter, annotation, kind = fields[:6]
-            barcodes.append(
-                Barcode(
-                    name=name, index=int(index), sequence=sequence, adapter=adapter, annotation=annotation, type=kind
-                )
-            )
-    return BarcodeSet(head.get("file_id", ""), tuple(barcodes))
+            head[word] = rest.strip()
+            continue
+        row = dict(zip(_COLUMNS, rest.split(","), strict=False))
+        row |= {"sample": (samples or {}).get(row.get("id_str"), "")}
+        try:
+            barcodes.append(make_barcode({"id_str": "", **head, **row}, len(barcodes) + 1))
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: {error}; run the analysis again with --barcodes.") from error
+    return checked_set(path, head.get("file_id", ""), barcodes)

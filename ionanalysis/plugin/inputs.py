@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ionanalysis.errors import InputError
 from ionanalysis.io.jsonfile import read_json, write_json
-from ionanalysis.plugin.barcode_list import parse_barcode_list
+from ionanalysis.plugin.barcode_list import read_barcode_list
 from ionanalysis.plugin.barcodes import BarcodeSources, barcodes_json
 from ionanalysis.plugin.startplugin import PluginLaunch, ReportFacts, startplugin_json
 
@@ -93,7 +93,7 @@ def barcode_sources(result_dir, params):
         report_dir=str(result_dir),
         params=params,
         datasets=datasets,
-        barcode_set=parse_barcode_list(barcode_list.read_text("utf-8")) if barcode_list.exists() else None,
+        barcode_set=read_barcode_list(barcode_list) if barcode_list.exists() else None,
     )
 
 

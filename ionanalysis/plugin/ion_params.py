@@ -45,7 +45,8 @@ class AnalysisRequest:
     """What the user asked for."""
 
     results_name: str
-    from_wells: bool = False
+    previous_report: str = ""
+    """Where wells of a former analysis were taken from; empty if this one starts from raw images."""
     barcode_set: BarcodeSet | None = None
     adapter: str = P1B_ADAPTER
     beadfind_args: str = ""
@@ -76,6 +77,7 @@ def ion_params(facts, request):
     log = facts.log
     run_name = log.get("experiment_name") or facts.raw_dir.rstrip("/").rpartition("/")[2] or facts.run_id
     sample = log.get("sample", "")
+    instrument = log.get("devicename") or log.get("serial_number", "")
     chip = facts.chip or log.get("chipversion") or log.get("chiptype", "")
     platform = log.get("platform") or log.get("systemtype") or _platform(chip)
     set_name = request.barcode_set.name if request.barcode_set else ""
@@ -97,7 +99,7 @@ def ion_params(facts, request):
             "expName": run_name,
             "date": iso_date(log.get("start_time", ""), run_name),
             "flows": facts.n_flows,
-            "pgmName": log.get("devicename", "") or log.get("serial_number", ""),
+            "pgmName": instrument,
             "chipType": chip,
             "chipBarcode": log.get("chipbarcode", "") or log.get("chip_efuse", ""),
             "notes": log.get("user_notes", ""),
@@ -124,7 +126,7 @@ def ion_params(facts, request):
         "chiptype": chip,
         "rawdatastyle": "tiled" if facts.tiled else "single",
         "platform": platform,
-        "instrumentName": log.get("devicename", "") or "unknownInstrument",
+        "instrumentName": instrument or "unknownInstrument",
         "flowOrder": facts.flow_order,
         "flows": facts.n_flows,
         "referenceName": "none",
@@ -139,8 +141,8 @@ def ion_params(facts, request):
         "plugins": {},
         "project": log.get("project", ""),
         "pathToData": facts.raw_dir,
-        "blockArgs": "fromWells" if request.from_wells else "fromRaw",
-        "previousReport": facts.raw_dir if request.from_wells else "",
+        "blockArgs": "fromWells" if request.previous_report else "fromRaw",
+        "previousReport": request.previous_report,
         "doThumbnail": "thumbnail" in facts.raw_dir.rstrip("/").rpartition("/")[2],
         "mark_duplicates": False,
         "realign": False,

@@ -87,7 +87,7 @@ def _page(result, accuracy):
         settings_section(result),
     ]
     return _render(
-        title=f"Run {_first(result, 'run_id') or result.path.resolve().name}",
+        title=_told(result, "expName") or f"Run {_first(result, 'run_id') or result.path.resolve().name}",
         subtitle=_subtitle(result),
         headline=headline(result, reads, accuracy),
         problems=result.problems,
@@ -113,11 +113,20 @@ def _render(**content):
 
 def _subtitle(result):
     facts = [
-        ("chip", _first(result, "chip_type")),
-        ("flows", _first(result, "num_flows")),
-        ("base caller", _first(result, "version")),
+        ("result {}", _told(result, "resultsName")),
+        ("run id {}", _first(result, "run_id")),
+        ("sequenced {}", str(at(result.params, "exp_json", "date", default=""))[:10]),
+        ("sample {}", _told(result, "sample")),
+        ("chip {}", _first(result, "chip_type")),
+        ("{} flows", _first(result, "num_flows")),
+        ("base caller {}", _first(result, "version")),
     ]
-    return ", ".join(f"{name} {value}" for name, value in facts if value)
+    return ", ".join(words.format(value) for words, value in facts if value)
+
+
+def _told(result, name):
+    found = result.params.get(name)
+    return found[:80] if isinstance(found, str) else ""
 
 
 def _first(result, name):

@@ -100,7 +100,15 @@ def accurate_lengths(counts):
 
 
 def _short(count):
-    return f"{count / 1000:.0f}k" if count >= 10_000 else f"{count:,}"
+    """A count in at most five letters, as they stand side by side.
+
+    >>> [_short(n) for n in (43, 6362, 94_400, 3_210_000)]
+    ['43', '6.4k', '94k', '3.2M']
+    """
+    for size, unit in ((1_000_000, "M"), (1000, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{unit}" if count < 10 * size else f"{count / size:.0f}{unit}"
+    return f"{count}"
 
 
 def wilson_interval(n_wrong, n):

@@ -48,8 +48,9 @@ class Result:
 
     @cached_property
     def has_signal_processing(self):
-        """True if the result holds its own signal processing, not only wells from elsewhere."""
-        return any((self.path / name).is_file() for name in MASKS[1:])
+        """True if signals were processed in this result; the wells and masks of another are linked."""
+        found = [self.path / name for name in MASKS[1:]]
+        return any(path.is_file() and not path.is_symlink() for path in found)
 
     @cached_property
     def key_traces(self) -> list[KeyTraces]:
@@ -76,6 +77,11 @@ class Result:
     def run(self) -> dict:
         """`run.json`."""
         return self._json("run.json")
+
+    @cached_property
+    def params(self) -> dict:
+        """`ion_params_00.json`: what is known of the run."""
+        return self._json("ion_params_00.json")
 
     @cached_property
     def library_bams(self) -> list[Path]:

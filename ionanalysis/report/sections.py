@@ -74,14 +74,12 @@ def chip_section(result):
 def key_section(result):
     title = "Key traces"
     if not result.key_traces:
-        why = (
-            "The result has no key traces (avgNukeTrace_*.txt)."
-            if result.has_signal_processing
-            else "This result was started from wells: there are no raw signals to show key traces from."
-        )
-        return Section("keys", title, missing=why)
-    shown = [trace for trace in result.key_traces if any(np.any(values) for values in trace.by_flow.values())]
-    silent = [trace.key for trace in result.key_traces if trace not in shown]
+        why = "The result has no key traces (avgNukeTrace_*.txt)."
+        return Section("keys", title, missing=why if result.has_signal_processing else _FROM_WELLS)
+    # Library first: it is what a run is for.
+    by_key = sorted(result.key_traces, key=lambda trace: trace.key != _library_key(result))
+    shown = [trace for trace in by_key if any(np.any(values) for values in trace.by_flow.values())]
+    silent = [trace.key for trace in by_key if trace not in shown]
     return Section(
         "keys",
         title,
@@ -91,12 +89,20 @@ def key_section(result):
     )
 
 
+_FROM_WELLS = "This result was started from wells: there are no raw signals to show."
+
+
+def _library_key(result):
+    return at(result.basecaller, "BaseCaller", "lib_key", default="TCAG")
+
+
 def noise_section(result):
     """Noise and time constants of signal processing."""
     title = "Signal processing"
     metrics = result.signal_metrics
     if not metrics:
-        return Section("noise", title, missing="There are no metrics of signal processing (sigproc.json).")
+        why = "There are no metrics of signal processing (sigproc.json)."
+        return Section("noise", title, missing=why if result.has_signal_processing else _FROM_WELLS)
     spread = numbers(metrics, "zero_mer_residual")
     pinned = numbers(metrics, "pinned_per_flow")
     shown = (plots.noise_by_flow(spread, pinned),) if len(spread) or len(pinned) else ()
@@ -129,7 +135,8 @@ def phase_section(result):
     for name in ("CF", "IE", "DR"):
         values = numbers(phasing, f"{name}byRegion")
         if n_rows > 0 and n_cols > 0 and len(values) == n_rows * n_cols:
-            maps[name] = 100 * values.reshape(n_rows, n_cols)
+            # Lists run down the columns of the grid (basecaller.md 3.7).
+            maps[name] = 100 * values.reshape((n_rows, n_cols), order="F")
     if len(maps) < 3:
         return Section("phase", title, missing="BaseCaller.json holds no phase estimates by region.")
     meanings = ("carry-forward (CF)", "incomplete extension (IE)", "droop (DR)")
@@ -137,13 +144,18 @@ def phase_section(result):
         (meaning, f"{100 * number(phasing, name):.3f} %", f"{values.min():.3f} %", f"{values.max():.3f} %")
         for meaning, (name, values) in zip(meanings, maps.items(), strict=True)
     )
+    is_map = n_rows * n_cols > 1
+    header = ("", "mean", "least region", "most region") if is_map else ("", "whole chip")
+    reads = numbers(phasing, "ReadsByRegion")
+    assumed = "No reads were good enough to estimate phase from: these are the values that calling started from."
     return Section(
         "phase",
         title,
         "How fast the copies of a template get out of step: ahead (carry-forward), behind (incomplete extension), "
         "or lost (droop). Small and even values give long reads.",
-        (plots.phase_map(maps),),
-        (Table("Phase, per flow", ("", "mean", "least region", "most region"), rows),),
+        (plots.phase_map(maps),) if is_map else (),
+        (Table("Phase, per flow", header, tuple(row[: len(header)] for row in rows)),),
+        assumed if len(reads) and not reads.any() else "",
     )
 
 
@@ -214,7 +226,7 @@ def funnel_section(result):
 
 _FILTER_STAGES = (
     (
-        "with one template only",
+        "past the clonal and key filters",
         ("bkgmodel_polyclonal", "bkgmodel_high_ppf", "bkgmodel_keypass", "polyclonal", "high_ppf"),
     ),
     ("called, with a good signal", ("failed_keypass", "high_residual", "quality_filter", "short")),
@@ -223,18 +235,23 @@ _FILTER_STAGES = (
 
 
 def barcode_section(result):
-    """Reads by barcode, or None where the run has no barcodes."""
-    rows = []
+    """Reads by barcode, or None where the run has no barcodes. Unused ones of a set are counted, not listed."""
+    rows, unused = [], 0
     for item in items(result.datasets, "datasets"):
         names = item.get("read_groups")
         groups = [result.read_groups.get(str(name), {}) for name in (names if isinstance(names, list) else [])]
         n_bases = sum(number(group, "total_bases") for group in groups)
         group = groups[0] if groups else {}
-        name = at(group, "barcode_name") or at(item, "dataset_name", default="")
+        is_nomatch = any(str(name).endswith(".nomatch") for name in (names if isinstance(names, list) else []))
+        name = "no match" if is_nomatch else at(group, "barcode_name") or at(item, "dataset_name", default="")
+        sample = str(at(group, "sample", default=""))
+        if not number(item, "read_count") and sample in ("", "none"):
+            unused += 1
+            continue
         rows.append(
             (
                 str(name),
-                str(at(group, "sample", default="")),
+                "" if sample == "none" else sample,
                 f"{number(item, 'read_count'):,}",
                 f"{n_bases:,}",
                 _percent(sum(number(group, "Q20_bases") for group in groups), n_bases),
@@ -244,7 +261,9 @@ def barcode_section(result):
     if not any(at(group, "barcode", "barcode_sequence") for group in result.read_groups.values()):
         return None
     header = ("barcode", "sample", "reads", "bases", "bases at Q20", "decision")
-    return Section("barcodes", "Barcodes", tables=(Table("Reads by barcode", header, tuple(rows), is_text=True),))
+    words = f"{unused:,} more barcodes of the set have neither reads nor a sample." if unused else ""
+    table = Table("Reads by barcode", header, tuple(rows), is_text=True)
+    return Section("barcodes", "Barcodes", words, tables=(table,))
 
 
 def accuracy_section(accuracy):
@@ -264,7 +283,7 @@ def accuracy_section(accuracy):
         ("with a read", f"{accuracy.n_reads:,}", _percent(accuracy.n_reads, accuracy.n_true_reads)),
         ("lost", f"{accuracy.n_lost:,}", _percent(accuracy.n_lost, accuracy.n_true_reads)),
         ("perfect", f"{accuracy.n_perfect:,}", _percent(accuracy.n_perfect, accuracy.n_reads) + " of reads"),
-        *((f"reads of wrong wells: {kind}", f"{n:,}", "") for kind, n in accuracy.wrong_wells.items()),
+        *((f"reads not scored ({kind})", f"{n:,}", "") for kind, n in accuracy.wrong_wells.items()),
     )
     shown = [accuracy_plots.errors_by_position(accuracy.by_position)]
     if accuracy.homopolymers[1:].any():

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from ionanalysis._core import traces as kernels
-from ionanalysis.blocks import Block
+from ionanalysis.blocks import Block, as_block
 from ionanalysis.errors import InputError, NoLiveBeadsError
 from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import WellFlag
@@ -33,8 +33,8 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
     Parameters
     ----------
     run : Run
-    region : Block, optional
-        Rectangle of wells; all by default.
+    region : Block or pair of slice, optional
+        Rectangle of wells, such as ``(slice(0, 50), slice(100, 150))`` of rows and columns; all by default.
     options : BeadfindOptions, optional
     n_threads : int, optional
         Regions analysed side by side; all cores by default. Results do not depend on it.
@@ -53,7 +53,7 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
         If (almost) no well shows a key.
     """
     options = options or BeadfindOptions()
-    block = region or Block(0, 0, run.n_rows, run.n_cols)
+    block = as_block(region, run.n_rows, run.n_cols)
     keys = run_keys(run)
     n_flows = max(key.n_flows for key in keys)
     run.expect_flows(n_flows)

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from ionanalysis.blocks import Block
+from ionanalysis.blocks import as_block
 from ionanalysis.errors import InputError
 from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import Mask, WellFlag
@@ -27,8 +27,8 @@ def fit_signals(run, region=None, *, mask=None, options=None, progress=None, n_t
     Parameters
     ----------
     run : Run
-    region : Block, optional
-        Rectangle of wells; all by default.
+    region : Block or pair of slice, optional
+        Rectangle of wells, such as ``(slice(0, 50), slice(100, 150))`` of rows and columns; all by default.
     mask : BeadMap or Mask, optional
         Beads found before (`find_beads` on the same region), or a mask whose flags replace those that bead
         finding sets.
@@ -52,7 +52,7 @@ def fit_signals(run, region=None, *, mask=None, options=None, progress=None, n_t
     beads = mask if mask is not None and not isinstance(mask, Mask) else find_beads(run, region, n_threads=n_threads)
     if isinstance(mask, Mask):
         beads = beads.with_mask(mask)
-    expected = region or Block(0, 0, run.n_rows, run.n_cols)
+    expected = as_block(region, run.n_rows, run.n_cols)
     if beads.block != expected:
         raise InputError(f"beads were found in {beads.block}; signals are asked for in {expected}. Use the same.")
     amplitude = np.zeros((beads.block.n_rows, beads.block.n_cols, run.n_flows), np.float32)

@@ -22,13 +22,13 @@ CLASSES = (BeadfindOptions, SignalOptions)
 def main_beadfind(argv=None):
     """Entry point of `justBeadFind`."""
     usage = "justBeadFind [options] --output-dir DIR RAW_DIR"
-    return Program("justBeadFind", usage, ANALYSIS_FLAGS, _find_beads, exit_code)(argv)
+    return Program("justBeadFind", usage, ANALYSIS_FLAGS, CLASSES, _find_beads, exit_code)(argv)
 
 
 def main_analysis(argv=None):
     """Entry point of `Analysis`."""
     usage = "Analysis --args-json FILE [options] --output-dir DIR RAW_DIR"
-    return Program("Analysis", usage, ANALYSIS_FLAGS, _analyse, exit_code)(argv)
+    return Program("Analysis", usage, ANALYSIS_FLAGS, CLASSES, _analyse, exit_code)(argv)
 
 
 def exit_code(error):
@@ -112,7 +112,7 @@ class _Job:
             entries, unknown = flag_values(ANALYSIS_FLAGS, flattened(content, bool(values.get("thumbnail"))), source)
             merged |= entries
             if unknown:
-                self.note(f"{source}: {', '.join(unknown)} are unknown here and have no effect.")
+                self.note(f"{source}: entries unknown here have no effect: {', '.join(unknown)}.")
         return merged | values
 
 

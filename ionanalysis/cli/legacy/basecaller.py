@@ -11,7 +11,7 @@ from ionanalysis.cli.legacy.effects import apply_flags
 from ionanalysis.cli.legacy.program import Program
 from ionanalysis.cli.progress import open_progress
 from ionanalysis.cli.run import terminated_as_interrupt
-from ionanalysis.errors import InputError, UsageError
+from ionanalysis.errors import InputError, OutputError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
@@ -34,7 +34,7 @@ OUTSIDE = {
 def main(argv=None):
     """Entry point of `BaseCaller`."""
     usage = "BaseCaller [options] --input-dir DIR --output-dir DIR"
-    return Program("BaseCaller", usage, BASECALLER_FLAGS, _call_bases, lambda error: 1)(argv)
+    return Program("BaseCaller", usage, BASECALLER_FLAGS, CLASSES, _call_bases, lambda error: 1)(argv)
 
 
 def _call_bases(values, words, note):
@@ -62,15 +62,70 @@ def _call_bases(values, words, note):
     kinds = get_type_hints(BasecallerOptions)
     options = BasecallerOptions(**{part.name: effects.option(kinds[part.name]) for part in fields(BasecallerOptions)})
     n_threads = asked.get("n_threads") or len(os.sched_getaffinity(0))
+    phase = known_phase(asked, mask, note)
+    if asked.get("only_phase"):
+        _write_phase(inputs, output_dir, options.phase, phase, n_threads)
+        return
     with terminated_as_interrupt(), open_progress() as progress, open_executor(f"threads:{n_threads}") as executor:
         run_basecaller(
             inputs,
             output_dir,
             options,
             executor=executor,
+            phase=phase,
             command_line=shlex.join(["BaseCaller", *(f"--{name}={values[name]}" for name in values)]),
             progress=lambda done, total: progress("basecaller", done, total),
         )
+
+
+def known_phase(asked, mask, note):
+    """Phase that the command line fixes or names a file of; None where it is to be estimated.
+
+    Parameters
+    ----------
+    asked : dict
+        `phase_values` (CF, IE, DR of the whole chip) wins over `phase_file`.
+    mask : path
+        Its size is that of the chip; files of the original do not tell it.
+    note : callable
+        Gets a sentence when the file cannot be used: phase is then estimated (basecaller.md 3.7).
+
+    Raises
+    ------
+    UsageError
+        If a value is no fraction.
+    """
+    from ionanalysis.basecaller.phase import PhaseEstimate
+    from ionanalysis.io.mask import read_mask
+
+    shape = read_mask(mask).shape
+    if "phase_values" in asked:
+        if not all(0 <= value < 1 for value in asked["phase_values"]):
+            raise UsageError(f"--libcf-ie-dr {asked['phase_values']}: must be fractions per flow, at least 0, below 1.")
+        cf, ie, dr = asked["phase_values"]
+        return PhaseEstimate.uniform(cf, ie, dr, shape)
+    if "phase_file" not in asked:
+        return None
+    try:
+        return PhaseEstimate.read(asked["phase_file"], shape)
+    except InputError as error:
+        note(f"--phase-estimation-file {asked['phase_file']} cannot be used, phase is estimated: {error}")
+        return None
+
+
+def _write_phase(inputs, output_dir, options, phase, n_threads):
+    """What `--just-phase-estimation` leaves: PhaseEstimates.json, which `--phase-estimation-file` reads."""
+    from ionanalysis.basecaller.calling import estimate_phase
+    from ionanalysis.basecaller.stage import open_inputs
+
+    wells, mask = open_inputs(inputs)
+    if phase is None:
+        phase = estimate_phase(wells, mask, options=options, key=inputs.library_key, n_threads=n_threads)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output_dir}: cannot be made ({error.strerror}); choose another place.") from error
+    phase.write(output_dir / "PhaseEstimates.json")
 
 
 def find_wells(asked, offset):

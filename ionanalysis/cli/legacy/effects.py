@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from ionanalysis.cli._from_options import default_text
+from ionanalysis.cli.legacy.flags import value_word
 from ionanalysis.errors import UsageError
 
 
@@ -76,7 +78,7 @@ def apply_flags(table, values, classes, converters=None, said=None):
             if said is None or flag.name in said:
                 notes.append(f"--{flag.name} is accepted without effect: {flag.reason}.")
         else:
-            arguments[flag.effect[1:]] = value
+            arguments[flag.argument] = value
     return Effects(arguments, tuple(_built(cls, given) for cls, given in chosen.items()), tuple(notes))
 
 
@@ -87,13 +89,21 @@ def _built(cls, given):
         raise UsageError(f"{cls.__name__}: {error}.") from error
 
 
-def help_text(program, usage, table):
+def help_text(program, usage, table, classes):
     """Help of an original program: every flag with its kind and what it does here."""
-    lines = [f"usage: {usage}", "", f"{program} with the original's options, run by ionanalysis.", ""]
+    lines = [f"usage: {usage}", "", f"{program} with the original's options, run by ionanalysis."]
+    lines += ["Upper and lower case of options are the same.", ""] if table.any_case else [""]
     for flag in table.flags:
         shown = ", ".join(f"{'-' if len(name) == 1 else '--'}{name}" for name in flag.names)
-        does = f"no effect here: {flag.reason}" if flag.reason else ""
-        lines.append(
-            f"  {shown} {flag.kind.upper() if flag.kind != 'flag' else ''}".rstrip() + (does and f"\n      {does}")
-        )
+        lines += [f"  {shown} {value_word(flag.kind)}".rstrip(), f"      {_does(flag, classes)}"]
     return "\n".join(lines)
+
+
+def _does(flag, classes):
+    if flag.reason:
+        return f"no effect here: {flag.reason}"
+    if flag.argument:
+        return flag.effect.partition(" ")[2]
+    cls, names = target_of(flag, classes)
+    declared = {one.name: one for one in fields(cls)}
+    return "; ".join(declared[name].metadata["help"] + default_text(declared[name].default) for name in names)

@@ -14,8 +14,8 @@ FALSE = ("off", "false", "0")
 class Flag:
     """One option of an original program.
 
-    `effect` is ``Class.field`` (the option it sets), ``@name`` (an argument of the program itself, such as a path)
-    or ``! reason`` (accepted, without effect here).
+    `effect` is ``Class.field`` (the option it sets), ``@name what it is`` (an argument of the program itself, such as
+    a path) or ``! reason`` (accepted, without effect here).
     """
 
     names: tuple[str, ...]
@@ -25,6 +25,11 @@ class Flag:
     @property
     def name(self):
         return self.names[0]
+
+    @property
+    def argument(self):
+        """Name of the argument that it gives the program; empty if it gives none."""
+        return self.effect[1:].split(" ", 1)[0] if self.effect.startswith("@") else ""
 
     @property
     def reason(self):
@@ -117,6 +122,25 @@ def convert(kind, text, shown):
     if count and len(value) != int(count):
         raise UsageError(f"option {shown}: {text!r} has {len(value)} values; expected {count}.")
     return value
+
+
+def value_word(kind):
+    """What stands for a value of this kind in help.
+
+    >>> [value_word(kind) for kind in ("flag", "bool", "int", "floats3", "texts")]
+    ['', 'on|off', 'INT', 'FLOAT,FLOAT,FLOAT', 'TEXT,...']
+    """
+    word = kind.rstrip("0123456789")
+    count = kind[len(word) :]
+    if word in _VALUE_WORDS:
+        return _VALUE_WORDS[word]
+    single = word.removesuffix("s").upper()
+    if count:
+        return ",".join([single] * int(count))
+    return f"{single},..." if word.endswith("s") else single
+
+
+_VALUE_WORDS = {"flag": "", "bool": "on|off", "range": "FIRST-LAST"}
 
 
 def _boolean(text):

@@ -15,16 +15,19 @@ class Program:
     name : str
     usage : str
     table : FlagTable
+    classes : sequence of option classes
+        Those that the table sets.
     work : callable
         Gets the parsed values, the words that belong to no option, and a callable for notes.
     exit_code : callable
         Exit code of an error.
     """
 
-    def __init__(self, name, usage, table, work, exit_code):
+    def __init__(self, name, usage, table, classes, work, exit_code):
         self.name = name
         self.usage = usage
         self.table = table
+        self.classes = classes
         self.work = work
         self.exit_code = exit_code
         self._noted: set[str] = set()
@@ -44,7 +47,7 @@ class Program:
         self._noted.clear()
         values, words = self.table.parse(argv)
         if not argv or values.get("help"):
-            print(help_text(self.name, self.usage, self.table))
+            print(help_text(self.name, self.usage, self.table, self.classes))
         elif values.get("version"):
             print(f"{self.name}, ionanalysis {__version__}")
         else:
