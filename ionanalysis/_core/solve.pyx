@@ -17,11 +17,22 @@ include "solve_changes.pxi"
 include "solve_gain.pxi"
 
 
+cdef float misfit(Read* r, int limit) noexcept nogil:
+    # Sum of squared deviations of the first flows, in units of the noise, outliers cut at 3.
+    cdef int j
+    cdef float e, sd, found = 0.0
+    for j in range(limit):
+        e = r.x[j] - r.signal[j]
+        sd = r.noise.scale * r.noise.floor[j] + r.noise.per_base * min(r.signal[j], <float>8.0)
+        found += min(e * e / (sd * sd), <float>9.0)
+    return found
+
+
 cdef float start_gain(Read* r, Settings* set, int limit) noexcept nogil:
     # Gain of the start that explains the first flows best: a wrong gain can find a self-consistent answer.
     cdef float tries[3]
-    cdef float score, best = INFINITY, chosen = 1.0, total, gain, misfit, e, sd
-    cdef int k, j, _turn
+    cdef float score, best = INFINITY, chosen = 1.0, total, gain
+    cdef int k, _turn
     tries[0], tries[1], tries[2] = 1.0, 0.8, 1.25
     for k in range(3):
         total = tries[k]
@@ -36,13 +47,8 @@ cdef float start_gain(Read* r, Settings* set, int limit) noexcept nogil:
                 chosen = total
             if fabsf(gain - 1) < <float>0.02 or k == 0:
                 break
-        misfit = 0.0
         scale(r, gain, limit)
-        for j in range(limit):
-            e = r.x[j] - r.signal[j]
-            sd = r.noise.scale * r.noise.floor[j] + r.noise.per_base * min(r.signal[j], <float>8.0)
-            misfit += min(e * e / (sd * sd), <float>9.0)
-        if k == 0 and misfit < <float>1.2 * limit:
+        if k == 0 and misfit(r, limit) < <float>1.2 * limit:
             # The expected noise explains what is left: there is nothing to look for elsewhere.
             break
     return chosen
@@ -51,36 +57,49 @@ cdef float start_gain(Read* r, Settings* set, int limit) noexcept nogil:
 cdef bint is_stuck(Read* r) noexcept nogil:
     # Signals after the last run that no run explains: every path that went on was lost.
     cdef int j, n_left = 0
-    for j in range(r.run_flow[r.n_runs - 1] + 1 if r.n_runs > 0 else 0, r.n_flows):
+    for j in range(last_flow(r) + 1, r.n_flows):
         if r.x[j] - r.signal[j] > <float>0.5:
             n_left += 1
     return n_left > 2
 
 
-cdef void search_wider(Read* r, Settings* set, float total) noexcept nogil:
-    # With more paths, then with other gains and more noise, until the signals are explained to their end.
-    cdef float gains[4]
-    cdef int k
-    gains[0], gains[1], gains[2], gains[3] = 1.0, 1.0, <float>0.95, <float>1.05
-    for k in range(4):
-        scale_raw(r, total * gains[k], r.n_flows)
-        r.noise.scale = 1.0 if k < 2 else <float>1.3
-        search(r, set, 8 if k == 0 else MAX_BEAM, 20.0 if k == 0 else 40.0, r.n_flows)
+cdef inline int last_flow(Read* r) noexcept nogil:
+    return r.run_flow[r.n_runs - 1] if r.n_runs > 0 else -1
+
+
+cdef void search_wider(Read* r, Settings* set) noexcept nogil:
+    # Where the paths were lost, and some way before, keep many: until the signals are explained to their end.
+    cdef int _turn, flow, lost = last_flow(r), reach = 64, width = 16
+    cdef bint again
+    r.most_work = r.work + 2 * WORK_PER_FLOW * r.n_flows
+    for _turn in range(6):
+        for flow in range(max(0, lost - reach), min(r.n_flows, lost + 48)):
+            r.width[flow] = width
+        search(r, set, set.beam, set.drop, r.n_flows)
         lay_runs(r, set, 0)
-        if not is_stuck(r):
+        if r.work > r.most_work or not is_stuck(r):
             break
+        # Lost again in the same place: the wrong turn was earlier.
+        again = last_flow(r) <= lost + 8
+        reach = 2 * reach if again else 64
+        width = MAX_BEAM if again else 16
+        lost = max(lost, last_flow(r))
+    for flow in range(r.n_flows):
+        r.width[flow] = 0
 
 
 cdef void solve_one(Read* r, Settings* set) noexcept nogil:
     cdef int n = r.n_flows, _turn
     cdef float total
     r.noise.scale, r.noise.per_base = 1.0, set.noise_per_base
+    r.work, r.most_work = 0, WORK_PER_FLOW * n
     total = start_gain(r, set, min(n, set.n_first))
     scale_raw(r, total, n)
     search(r, set, set.beam, set.drop, n)
     lay_runs(r, set, 0)
-    if is_stuck(r):
-        search_wider(r, set, total)
+    # Signals that fit badly all the way (99 % of mixed wells, 1 % of real ones) are not worth a second search.
+    if is_stuck(r) and misfit(r, last_flow(r) + 1) < <float>1.8 * (last_flow(r) + 1):
+        search_wider(r, set)
     scale(r, fit_gain(r, n), n)
     fit_noise(r, set, n)
     for _turn in range(set.n_rounds):
@@ -119,7 +138,8 @@ cdef void lay_out(Read* r, float* room, int* ints, int n_paths, int n_nodes) noe
     for k in range(n + 1):
         r.states[k].at = take_rows(r, &room, 1)
     r.former, r.pinned, r.run_flow, r.run_length = ints, ints + r.stride, ints + 2 * r.stride, ints + 3 * r.stride
-    ints += 4 * r.stride
+    r.width = ints + 4 * r.stride
+    ints += 5 * r.stride
     r.node_parent, r.node_flow, r.node_length = ints, ints + n_nodes, ints + 2 * n_nodes
     for j in range(n):
         r.former[j] = -2
@@ -162,7 +182,7 @@ def solve_reads(
     stride = (n // LANES + 2) * LANES
     r = <Read*> calloc(1, sizeof(Read))
     room = <float*> calloc((45 + 2 * n_paths + n) * stride + LANES, sizeof(float))
-    ints = <int*> calloc(4 * stride + 3 * n_nodes, sizeof(int))
+    ints = <int*> calloc(5 * stride + 3 * n_nodes, sizeof(int))
     if r != NULL:
         r.states = <Row*> calloc(n + 1, sizeof(Row))
     if r == NULL or room == NULL or ints == NULL or r.states == NULL:

@@ -172,6 +172,8 @@ cdef void refine(Read* r, Settings* set, int limit, float doubt) noexcept nogil:
     for _turn in range(4):
         score_flows(r, 0, limit)
         changed = improve_lengths(r, set, doubt)
+        if r.work > r.most_work and not changed:
+            return
         changed = take_out_runs(r, set) or changed
         changed = put_in_runs(r, set, limit) or changed
         if not changed:

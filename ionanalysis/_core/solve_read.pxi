@@ -40,6 +40,7 @@ cdef enum:
     MAX_RUN = 23          # longest homopolymer that is called
     MAX_BEAM = 32
     MAX_PATHS = 6 * 32    # a beam, and what its paths give birth to in a flow
+    WORK_PER_FLOW = 8     # states that may be simulated for each flow of a read; a clear one takes 2.5
     MAX_LENGTHS = 5       # lengths of one run that are tried together
 
 
@@ -71,11 +72,13 @@ cdef struct Path:
 cdef struct Read:
     # One read and all scratch of the solver.
     int n_flows, n_nodes, n_runs
+    int work, most_work   # states simulated, and how many may be before the search narrows
     int stride            # elements of a row: whole blocks and one to spare
     Noise noise
     const signed char* nuc
-    const float* response # (4, MAX_RUN + 2) signal of a run by nucleotide and length
+    const float* response  # (4, MAX_RUN + 2) signal of a run by nucleotide and length
     int* former           # former flow with the same nucleotide, or -2
+    int* width            # paths to keep in each flow if more than usual
     int* pinned           # what is known of each flow: FREE, bases >= 0, or -1 - the least bases
     float* tables         # (4, 6, stride) what `by` points to
     Transitions by[4]     # by nucleotide
@@ -150,6 +153,7 @@ cdef void fill_floor(Read* r, Settings* set, float slip) noexcept nogil:
 cdef void advance(Read* r, const Row* state, int flow, float cutoff, Row* after) noexcept nogil:
     # State after one more run with in-phase flow `flow`; blocks on its left with less than `cutoff` are left out.
     cdef int begin = state.begin
+    r.work += 1
     clear_row(after.at, after.begin, after.end)
     after.end = advance_row(&r.by[<int>r.nuc[flow]], state.at, cutoff, flow, begin, state.end, r.n_flows, after.at)
     while begin + LANES <= flow and block_below(after.at + begin, cutoff):

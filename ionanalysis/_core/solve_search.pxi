@@ -124,12 +124,12 @@ cdef int keep_best(Read* r, int* live, int n_live, int beam, float limit, int fl
     return n_kept
 
 
-cdef float search(Read* r, Settings* set, int beam, float drop, int limit) noexcept nogil:
+cdef float search(Read* r, Settings* set, int beam, float narrow, int limit) noexcept nogil:
     # Best runs for the flows before `limit`, into run_flow and run_length; returns their score.
     cdef int live[MAX_PATHS]
     cdef int slots[MAX_PATHS]
-    cdef int n_live = 1, n_slots = 0, n_old, flow, i, n_used, node, _
-    cdef float best, signal, expected, without, score
+    cdef int n_live = 1, n_slots = 0, n_old, flow, i, n_used, node, width, _
+    cdef float best, signal, expected, without, score, drop
     cdef Path* path
     cdef bint must
     for i in range(MAX_PATHS - 1, 0, -1):
@@ -139,6 +139,12 @@ cdef float search(Read* r, Settings* set, int beam, float drop, int limit) noexc
     start_path(r)
     r.n_nodes = 0
     for flow in range(limit):
+        width, drop = beam, narrow
+        if r.work > r.most_work:
+            # Signals that fit nothing leave all paths alike: mixed wells would take a hundred times as long.
+            width, drop = 1, <float>4.0
+        elif r.width[flow] > 0:
+            width, drop = r.width[flow], <float>30.0
         best = INFINITY
         must = not allowed(r, flow, 0)
         n_old = n_live
@@ -168,7 +174,7 @@ cdef float search(Read* r, Settings* set, int beam, float drop, int limit) noexc
             # Paths without the run that is known to be here are given up.
             for i in range(n_old):
                 r.paths[live[i]].score = INFINITY
-        n_live = keep_best(r, live, n_live, beam, best + drop, flow, slots, &n_slots)
+        n_live = keep_best(r, live, n_live, width, best + drop, flow, slots, &n_slots)
     # Nothing comes after the last flow: compare without the look-ahead.
     best = INFINITY
     node = -1

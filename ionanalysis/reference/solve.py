@@ -6,7 +6,7 @@ import numpy as np
 
 from ionanalysis.reference.phase import transition_tables
 
-MAX_RUN, MAX_BEAM, MAX_LENGTHS, BLOCK, FREE = 23, 32, 5, 8, -1
+MAX_RUN, MAX_BEAM, MAX_LENGTHS, BLOCK, WORK_PER_FLOW, FREE = 23, 32, 5, 8, 8, -1
 LITTLE_DOUBT, NO_DOUBT = 8.0, 36.0
 MOST_NOISY = 8.0
 
@@ -91,8 +91,9 @@ class Read:
         self.x, self.signal = self.raw.copy(), np.zeros(self.n)
         start = np.zeros(self.n)
         start[0] = 1.0
-        self.start = State(start, 0, BLOCK)
+        self.start, self.states = State(start, 0, BLOCK), []
         self.scale, self.per_base = 1.0, self.set.noise_per_base
+        self.work, self.most_work, self.width = 0, WORK_PER_FLOW * self.n, np.zeros(self.n, int)
 
     def sd(self, flows, signal):
         """Noise of a slice of flows; its growth ends at 8 bases."""
@@ -116,6 +117,7 @@ class Read:
 
     def advance(self, state, flow):
         """State after one more run with in-phase flow `flow` (basecaller.md 4.2), in whole blocks of flows."""
+        self.work += 1
         extend, stay = self.extend[self.nuc[flow]], self.stay[self.nuc[flow]]
         taken, w, j = np.zeros(self.n), 0.0, state.begin
         while j < state.end or (j < self.n and (w > self.set.cutoff or j <= flow)):
@@ -172,10 +174,13 @@ class Read:
 
     def search(self, limit, beam=None, drop=None):
         """Best runs for the flows before `limit`; returns their score."""
-        beam, drop = beam or self.beam, drop or self.set.drop
+        usual = beam or self.beam, drop or self.set.drop
         paths = [Path(self.start, np.zeros(self.n))]
         for flow in range(limit):
             here = slice(flow, flow + 1)
+            beam, drop = (self.width[flow], 30.0) if self.width[flow] else usual
+            if self.work > self.most_work:
+                beam, drop = 1, 4.0
             for path in paths:
                 path.score += self.score(here, path.signal[here])
             must = not self.allowed(flow, 0)
@@ -215,12 +220,13 @@ class Read:
 
     # --- single changes
 
-    def lay_runs(self):
-        self.states, state, self.signal = [], self.start, np.zeros(self.n)
-        for flow, length in self.runs:
-            state = self.advance(state, flow)
-            self.states.append(state)
-            self.signal += self.unit(flow, length) * state.taken
+    def lay_runs(self, since=0):
+        self.states = self.states[:since]
+        for flow, _ in self.runs[since:]:
+            self.states.append(self.advance(self.states[-1] if self.states else self.start, flow))
+        self.signal = sum(
+            (self.unit(*run) * state.taken for run, state in zip(self.runs, self.states, strict=True)), np.zeros(self.n)
+        )
 
     def loss(self, change):
         at = np.flatnonzero(change)
@@ -282,7 +288,7 @@ class Read:
                 self.less[run] = self.structure_loss(run)
                 if self.less[run] < -0.1:
                     del self.runs[run]
-                    self.lay_runs()
+                    self.lay_runs(run)
                     changed = True
                     continue
             run += 1
@@ -305,7 +311,7 @@ class Read:
             self.insert.append(least)
             if least < -0.1:
                 self.runs.insert(run, (best_flow, 1))
-                self.lay_runs()
+                self.lay_runs(run)
                 changed = True
             run += 1
         return changed
@@ -313,6 +319,8 @@ class Read:
     def refine(self, doubt):
         for _ in range(4):
             changed = self.improve_lengths(doubt)
+            if self.work > self.most_work and not changed:
+                return
             if not (self.improve_structure(self.n) or changed):
                 return
 
@@ -368,39 +376,48 @@ class Read:
                     best, chosen = score, total
                 if abs(gain - 1.0) < 0.02:
                     break
-            flows = slice(0, limit)
-            z = (self.x[flows] / gain - self.signal[flows]) / self.sd(flows, self.signal[flows])
-            if first and np.minimum(z**2, 9.0).sum() < 1.2 * limit:
+            self.x = self.x / gain
+            if first and self.misfit(limit) < 1.2 * limit:
                 break
         return chosen
 
     def is_stuck(self):
         """Signals after the last run that no run explains: every path that went on was lost."""
-        after = self.runs[-1][0] + 1 if self.runs else 0
+        after = self.last_flow() + 1
         return np.count_nonzero(self.x[after:] - self.signal[after:] > 0.5) > 2
 
-    def search_wider(self, total):
-        """With more paths, then with other gains and more noise, until the signals are explained to their end."""
-        tries = (
-            (1.0, 1.0, 8, 20.0),
-            (1.0, 1.0, MAX_BEAM, 40.0),
-            (0.95, 1.3, MAX_BEAM, 40.0),
-            (1.05, 1.3, MAX_BEAM, 40.0),
-        )
-        for gain, self.scale, beam, drop in tries:
-            self.x = self.raw / (total * gain)
-            self.search(self.n, beam, drop)
+    def last_flow(self):
+        return self.runs[-1][0] if self.runs else -1
+
+    def misfit(self, limit):
+        """Sum of squared deviations of the first flows, in units of the noise, outliers cut at 3."""
+        flows = slice(0, limit)
+        z = (self.x[flows] - self.signal[flows]) / self.sd(flows, self.signal[flows])
+        return np.minimum(z**2, 9.0).sum()
+
+    def search_wider(self):
+        """Where the paths were lost, and some way before, keep many: until the signals are explained to their end."""
+        lost, reach, width = self.last_flow(), 64, 16
+        self.most_work = self.work + 2 * WORK_PER_FLOW * self.n
+        for _ in range(6):
+            self.width[max(0, lost - reach) : lost + 48] = width
+            self.search(self.n)
             self.lay_runs()
-            if not self.is_stuck():
-                return
+            if self.work > self.most_work or not self.is_stuck():
+                break
+            # Lost again in the same place: the wrong turn was earlier.
+            again = self.last_flow() <= lost + 8
+            reach, width = (2 * reach, MAX_BEAM) if again else (64, 16)
+            lost = max(lost, self.last_flow())
+        self.width[:] = 0
 
     def solve(self):
         total = self.start_gain(min(self.n, int(self.set.n_first)))
         self.x = self.raw / total
         self.search(self.n)
         self.lay_runs()
-        if self.is_stuck():
-            self.search_wider(total)
+        if self.is_stuck() and self.misfit(self.last_flow() + 1) < 1.8 * (self.last_flow() + 1):
+            self.search_wider()
         self.x = self.x / self.fit_gain(self.n)
         self.fit_noise()
         for _ in range(int(self.set.n_rounds)):
