@@ -246,6 +246,13 @@ def test_an_error_leaves_nothing_behind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("compression", [0, 3])
+def test_what_a_kill_would_leave_has_the_name_that_resume_sweeps(tmp_path, compression):
+    with WellsWriter(tmp_path / "w", (3, 2), FlowOrder("TACG", 4), compression=compression):
+        found = list(tmp_path.iterdir())
+    assert found and all(path.name.startswith(".w.") and path.suffix == ".part" for path in found)
+
+
 def test_a_missing_directory_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         WellsWriter(tmp_path / "none" / "w", (3, 2), FlowOrder("TACG", 4))
@@ -317,6 +324,17 @@ def replaced(name, **new):
 )
 def test_wells_of_another_form_are_refused(tmp_path, edit, message):
     with pytest.raises(InputError, match=message):
+        open_wells(edited(tmp_path, edit))
+
+
+@pytest.mark.parametrize("name", ["wells", "info_keys", "ranks"])
+def test_types_that_numpy_does_not_know_are_refused(tmp_path, name):
+    def edit(file):
+        space = file[name].id.get_space()
+        del file[name]
+        h5py.h5d.create(file.id, name.encode(), h5py.h5t.UNIX_D32LE, space)
+
+    with pytest.raises(InputError, match="cannot be read as HDF5"):
         open_wells(edited(tmp_path, edit))
 
 

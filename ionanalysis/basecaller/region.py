@@ -116,6 +116,7 @@ def _signals(job, block, rows, cols, tally):
     # Other forms hold final signals, among them possibly NaN, which `Wells` itself would hide.
     signals = np.array(job.wells.stored(*block.slices, slice(n_flows))[rows, cols], np.float32)
     finite = np.isfinite(signals)
+    tally.n_values += signals.size
     tally.n_bad_values += int(signals.size - np.count_nonzero(finite))
     signals[~finite] = 0
     return signals

@@ -32,7 +32,7 @@ from ionanalysis.basecaller.region import (
 from ionanalysis.basecaller.tally import Tally
 from ionanalysis.basecaller.verdicts import MASK_FLAGS, Verdict
 from ionanalysis.blocks import Block
-from ionanalysis.errors import OutputError
+from ionanalysis.errors import InputError, OutputError
 from ionanalysis.executors import map_blocks, open_executor
 from ionanalysis.flows import LIBRARY_KEY, TF_KEY, FlowOrder
 from ionanalysis.io.jsonfile import write_json
@@ -96,7 +96,16 @@ class BasecallerResult:
 
 
 def run_basecaller(
-    inputs, output_dir, options=None, *, executor=None, phase=None, command_line="", version="", progress=None
+    inputs,
+    output_dir,
+    options=None,
+    *,
+    executor=None,
+    phase=None,
+    command_line="",
+    version="",
+    progress=None,
+    note=None,
 ):
     """Call the bases of a block and write all files of ``basecaller_results``.
 
@@ -116,6 +125,8 @@ def run_basecaller(
         The same; of this package by default.
     progress : callable, optional
         Called with (regions done, regions in all).
+    note : callable, optional
+        Gets a sentence where something is worth knowing.
 
     Returns
     -------
@@ -124,7 +135,7 @@ def run_basecaller(
     Raises
     ------
     InputError
-        If an input is missing or damaged, or inputs do not fit together.
+        If an input is missing or damaged, or inputs do not fit together, or no signal is a finite number.
     OutputError
         If a file cannot be written. No half-written file is left.
 
@@ -144,6 +155,7 @@ def run_basecaller(
                 command_line=command_line,
                 version=version,
                 progress=progress,
+                note=note,
             )
     started = datetime.now().astimezone()
     options, output_dir = options or BasecallerOptions(), Path(output_dir)
@@ -172,6 +184,8 @@ def run_basecaller(
     sampled = _sample(mask, options.stage)
     run = _Run(inputs, output_dir, options, job, facts, sampled, mask, started)
     tally, verdicts, barcodes = run.call(executor, progress)
+    if tally.n_bad_values and note:
+        note(f"{inputs.wells}: {tally.n_bad_values} signals of {tally.n_values} are no finite numbers; taken as 0.")
     run.write(tally, verdicts, barcodes, n_workers=getattr(executor, "_max_workers", 1))
     bams = tuple(
         output_dir / dataset.bam_name
@@ -293,6 +307,12 @@ class _Run:
                     families[family].write(dataset, records)
                 if progress:
                     progress(done, len(blocks))
+            if 0 < tally.n_values == tally.n_bad_values:
+                # Inside, so that the BAM files that were begun are taken back.
+                raise InputError(
+                    f"{self.inputs.wells}: none of the {tally.n_values} signals of its reads is a finite number; "
+                    "make or copy the wells again."
+                )
         return tally, verdicts, barcodes
 
     def _families(self, stack):

@@ -14,8 +14,8 @@ import numpy as np
 
 from ionanalysis.errors import InputError
 
-HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, zlib.error)
-"""What h5py and the decoding of chunks raise on damaged files."""
+HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, TypeError, zlib.error)
+"""What h5py and the decoding of chunks raise on damaged files; `TypeError` for types that NumPy does not know."""
 
 MAX_RATIO = 1100
 """Deflate cannot shrink more than 1032-fold: a file that claims more is damaged or made to harm."""

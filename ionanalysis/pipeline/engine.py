@@ -15,7 +15,7 @@ from ionanalysis.io.jsonfile import read_json
 from ionanalysis.pipeline.prepare import make_folders, prepare_result
 from ionanalysis.pipeline.record import RunRecord, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
-from ionanalysis.pipeline.sources import find_barcode_set, find_source
+from ionanalysis.pipeline.sources import RAW_STAGES, find_barcode_set, find_source
 from ionanalysis.pipeline.stages import STAGES
 
 
@@ -74,6 +74,9 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
             pass
     barcode_set = find_barcode_set(request, note)
     source = find_source(request)
+    if request.first in RAW_STAGES and not source.facts.log:
+        flows = f"{source.facts.n_flows} flows of {source.facts.flow_order}"
+        note(f"{request.run_dir}: has no run log; {flows}, key {source.facts.library_key} are assumed.")
     make_folders(request.result_dir)
     _sweep(request.result_dir)
     prepare_result(request, source.facts, barcode_set)
@@ -92,7 +95,7 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
             continue
         # What later stages left rests on what is now made anew, also where they are not asked for in this call.
         record.forget(names[names.index(name) :])
-        context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name))
+        context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name), note)
         _run_stage(stage, context, record, key)
         ran.append(name)
     record.close("done")

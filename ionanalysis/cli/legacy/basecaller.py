@@ -75,6 +75,7 @@ def _call_bases(values, words, note):
             phase=phase,
             command_line=shlex.join(["BaseCaller", *(f"--{name}={values[name]}" for name in values)]),
             progress=lambda done, total: progress("basecaller", done, total),
+            note=note,
         )
 
 
