@@ -150,6 +150,14 @@ def test_a_run_without_a_log_says_what_is_assumed(capsys, small, tmp_path):
     assert "has no run log; 40 flows of TACG, key TCAG are assumed." in said
 
 
+def test_too_few_flows_for_the_key(capsys, small, tmp_path):
+    for log in small.glob("explog*"):
+        log.write_text(re.sub(r"(?m)^Flows:.*$", "Flows: 4", log.read_text()))
+    code, said = ended(capsys, small, "-o", tmp_path / "result")
+    assert code == 3
+    assert f"{small}: key TCAG does not fit into 4 flows" in said
+
+
 @pytest.mark.parametrize("size", ["1x8", "2x8", "3x5"])
 def test_a_few_wells_are_analysed_or_refused(capsys, tmp_path, size):
     assert main(["simulate", str(tmp_path / "run"), "--size", size, "--flows", "12"]) == 0

@@ -327,6 +327,34 @@ def test_wells_of_another_form_are_refused(tmp_path, edit, message):
         open_wells(edited(tmp_path, edit))
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(0, b"X"), (8, b"\xff" * 8), (16, b"\xcb"), (24, b"\xff" * 8), (24, bytes(8)), (16, b"\0")],
+    ids=["signature", "size", "number", "endless text", "empty text", "free space"],
+)
+def test_damaged_heaps_of_texts_are_refused(tmp_path, place, value):
+    """HDF5 itself never comes back from some of these."""
+    write(tmp_path / "w", random_chip((4, 5, 8))[0])
+    content = bytearray((tmp_path / "w").read_bytes())
+    heap = content.index(b"GCOL") + place
+    content[heap : heap + len(value)] = value
+    (tmp_path / "w").write_bytes(content)
+    with pytest.raises(InputError, match="of texts at byte|is not in its heap"):
+        open_wells(tmp_path / "w")
+
+
+def test_info_texts_of_other_writers_are_read(tmp_path):
+    texts = {"FLOW_ORDER": "TACG", "note": "", "long": "x" * 9000, "name": "Gr\u00fcn"}
+    for layout in ({"chunks": (3,)}, {"chunks": (3,), "compression": "gzip"}, {}):
+
+        def edit(file, layout=layout):
+            for name, content in (("info_keys", texts.keys()), ("info_values", texts.values())):
+                del file[name]
+                file.create_dataset(name, data=list(content), dtype=h5py.string_dtype(), **layout)
+
+        assert open_wells(edited(tmp_path, edit)).info == texts
+
+
 @pytest.mark.parametrize("name", ["wells", "info_keys", "ranks"])
 def test_types_that_numpy_does_not_know_are_refused(tmp_path, name):
     def edit(file):

@@ -62,5 +62,7 @@ def _check(owner, declared, value):
                 f"{word} {end}" for word, end in (("at least", least), ("at most", most)) if end is not None
             )
             raise UsageError(
-                f"{owner}.{declared.name} is {number} {meta['unit']}; it must be {bounds}.".replace("  ", " ")
+                f"{owner}.{declared.name} is {number} {meta['unit']}; it must be {bounds}.".replace("  ", " ").replace(
+                    " ;", ";"
+                )
             )
