@@ -339,7 +339,7 @@ def test_damaged_heaps_of_texts_are_refused(tmp_path, place, value):
     heap = content.index(b"GCOL") + place
     content[heap : heap + len(value)] = value
     (tmp_path / "w").write_bytes(content)
-    with pytest.raises(InputError, match="of texts at byte|is not in its heap"):
+    with pytest.raises(InputError, match=r"of texts at byte|is not in its heap"):
         open_wells(tmp_path / "w")
 
 

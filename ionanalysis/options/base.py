@@ -61,8 +61,5 @@ def _check(owner, declared, value):
             bounds = " and ".join(
                 f"{word} {end}" for word, end in (("at least", least), ("at most", most)) if end is not None
             )
-            raise UsageError(
-                f"{owner}.{declared.name} is {number} {meta['unit']}; it must be {bounds}.".replace("  ", " ").replace(
-                    " ;", ";"
-                )
-            )
+            told = f"{number} {meta['unit']}".strip()
+            raise UsageError(f"{owner}.{declared.name} is {told}; it must be {bounds}.")
