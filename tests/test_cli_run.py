@@ -98,6 +98,22 @@ def test_a_former_result_can_be_called_again_elsewhere(result, tmp_path, capsys)
     assert reads_of(again) == reads_of(result)
 
 
+def test_a_saved_estimate_of_phase_gives_the_same_reads(result, tmp_path, capsys):
+    saved = result / "basecaller_results" / "BaseCaller.json"
+    again = ["run", str(result), "--from", "basecaller", "--to", "basecaller", "-o"]
+    assert main([*again, str(tmp_path / "file"), "--phase-file", str(saved)]) == 0
+    assert reads_of(tmp_path / "file") == reads_of(result)
+    assert main([*again, str(tmp_path / "given"), "--phase", "0.011,0.007,0.0005", "--rows", "10,30"]) == 0
+    reads = [read.split("\t") for read in reads_of(tmp_path / "given")]
+    assert {tag for read in reads for tag in read if tag.startswith("ZP")} == {"ZP:B:f,0.011,0.007,0.0005"}
+    assert {10 <= int(read[0].split(":")[1]) < 30 for read in reads} == {True}
+    capsys.readouterr()
+    assert main([*again, str(tmp_path / "none"), "--phase-file", str(tmp_path / "none.json")]) == 3
+    assert "none.json" in capsys.readouterr().err
+    assert main([*again, str(tmp_path / "two"), "--phase", "0.011,0.007"]) == 2
+    assert "CF,IE,DR must be fractions" in capsys.readouterr().err
+
+
 @pytest.fixture
 def small(raw48, tmp_path):
     """A copy of the golden run that may be damaged."""

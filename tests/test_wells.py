@@ -16,7 +16,7 @@ from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
 from ionanalysis.io.mask import Mask, WellFlag, read_mask
 from ionanalysis.io.wells_hdf5 import quantise, step_values
 from ionanalysis.io.wells_legacy import write_legacy_wells
-from ionanalysis.wells import WellsWriter, open_wells, sum_signals
+from ionanalysis.wells import WellsWriter, open_wells
 
 
 def random_chip(shape=(120, 70, 100), seed=1):
@@ -459,22 +459,6 @@ def test_cut_legacy_wells_are_refused(tmp_path, n_bytes):
         open_wells(path)
 
 
-# ---- several files
-
-
-def test_sums_leave_out_filtered_wells_and_wells_without_copies(tmp_path):
-    values = np.ones((1, 3, 4), np.float32)
-    one = write(tmp_path / "one", values, np.array([[2, 2, -1]]))
-    two = write(tmp_path / "two", values, np.array([[3, 3, 3]]))
-    masks = Mask([[0, 0, 0]]), Mask([[0, WellFlag.FILTERED_BAD_KEY, WellFlag.FILTERED_SHORT]])
-    signal, n_files = sum_signals([open_wells(one.path, masks[0]), open_wells(two.path, masks[1])])
-    assert_allclose(signal[0, :, 0], [5, 2, 3], atol=2e-3)
-    assert n_files.tolist() == [[2, 1, 2]]
-
-
-def test_sums_of_different_chips_are_refused(golden, raw48):
-    parts = [
-        open_wells(path / "1.wells", path / "analysis.bfmask.bin") for path in (raw48 / "peer", golden / "calls-s60")
-    ]
-    with pytest.raises(InputError, match="same chip and flows"):
-        sum_signals(parts)
+def test_copies_of_a_rectangle_are_those_of_the_whole(golden):
+    wells = open_wells(golden / "calls-s60/1.wells")
+    assert_array_equal(wells.copies_of(slice(3, 9), slice(-20, None)), wells.copies[3:9, -20:])

@@ -13,7 +13,7 @@ from ionanalysis.errors import InputError, InterruptedRunError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.pipeline.prepare import make_folders, prepare_result
-from ionanalysis.pipeline.record import RunRecord, checksums
+from ionanalysis.pipeline.record import RunRecord, checksum, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
 from ionanalysis.pipeline.sources import RAW_STAGES, find_barcode_set, find_source
 from ionanalysis.pipeline.stages import STAGES
@@ -131,8 +131,16 @@ def _run_stage(stage, context, record, key):
 
 
 def _stage_options(stage, request):
-    """Options of a stage as plain values, as they will read when `run.json` is read again."""
-    return {cls.__name__: _plain(request.option(cls).to_json()) for cls in stage.options}
+    """Options of a stage as plain values, as they will read when `run.json` is read again.
+
+    Files that options name stand there with their checksums: `--resume` notices that one has changed.
+    """
+    return {cls.__name__: _with_files(request.option(cls)) for cls in stage.options}
+
+
+def _with_files(options):
+    sums = {f"{name}_checksum": checksum(path) for name, path in options.files().items()}
+    return _plain(options.to_json()) | sums
 
 
 def _plain(values):
