@@ -83,7 +83,8 @@ class Run:
 
     def present_flows(self):
         """Flows whose image exists, in order."""
-        there = {path.name for path in self.path.glob(f"{_literal(self.names.prefix)}*{_literal(self.names.suffix)}")}
+        found = self.path.glob(f"{_literal(self.names.prefix)}*{_literal(self.names.suffix)}")
+        there = {path.name for path in found if path.is_file()}
         return [flow for flow in range(self.n_flows) if self.names.flow(flow) in there]
 
     def is_complete(self, flow):
@@ -101,7 +102,7 @@ class Run:
         missing = sorted(set(range(self.n_flows if n_flows is None else n_flows)) - set(present))
         if missing:
             raise InputError(
-                f"{self.path}: {len(missing)} flows have no image, the first is flow {missing[0]} "
+                f"{self.path}: {_counted(len(missing))} no image, the first is flow {missing[0]} "
                 f"({self.names.flow(missing[0])}); {_ranges(present)}. Copy the run again."
             )
 
@@ -280,6 +281,10 @@ def _run_id(explog, first_path):
 def _literal(text):
     """`text` as a glob pattern that matches only itself."""
     return re.sub(r"([*?\[])", r"[\1]", text)
+
+
+def _counted(n_flows):
+    return "1 flow has" if n_flows == 1 else f"{n_flows} flows have"
 
 
 def _ranges(flows):

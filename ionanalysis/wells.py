@@ -9,12 +9,12 @@ import numpy as np
 
 from ionanalysis.errors import InputError
 from ionanalysis.io.hdf5 import is_hdf5, open_hdf5
-from ionanalysis.io.mask import Mask, WellFlag, read_mask
+from ionanalysis.io.mask import Mask, read_mask
 from ionanalysis.io.wells_hdf5 import read_header, read_per_well, read_signal
 from ionanalysis.io.wells_legacy import open_legacy_wells
 from ionanalysis.io.wells_writer import WellsWriter
 
-__all__ = ["Wells", "WellsWriter", "open_wells", "sum_signals"]
+__all__ = ["Wells", "WellsWriter", "open_wells"]
 
 
 def open_wells(path, mask=None):
@@ -113,6 +113,12 @@ class Wells:
         if not (self._header and self._header.has_copies):
             return None
         return self._copies(self._hdf5(), range(self.shape[0]), range(self.shape[1]))
+
+    def copies_of(self, rows=slice(None), cols=slice(None)):
+        """The same of a rectangle, without reading the rest; slices of step 1."""
+        if not (self._header and self._header.has_copies):
+            return None
+        return self._copies(self._hdf5(), range(self.shape[0])[rows], range(self.shape[1])[cols])
 
     @property
     def ranks(self):
@@ -223,46 +229,6 @@ class Wells:
             box = self._read(range(row.min(), row.max() + 1), range(col.min(), col.max() + 1), wanted)
             signal[here] = box[row - row.min(), col - col.min()]
         return signal if pick is None else signal[..., pick]
-
-
-def sum_signals(parts, rows=slice(None), cols=slice(None), flows=slice(None)):
-    """Signals of the same wells from several wells files, added up (basecaller.md 1.4).
-
-    A file counts for a well if its mask has none of the `WellFlag.FILTERED` bits there, and its copies,
-    where it has them, are above 0.
-
-    Parameters
-    ----------
-    parts : list of Wells
-        Files of the same chip, each with its mask.
-    rows, cols, flows : slice
-        Box of wells and flows.
-
-    Returns
-    -------
-    signal : ndarray of shape (n_rows, n_cols, n_flows), float32
-    n_files : ndarray of shape (n_rows, n_cols), uint8
-        Number of files with an unfiltered signal for the well.
-
-    Raises
-    ------
-    InputError
-        If chips, shapes or flow orders differ, or a mask is missing.
-    """
-    first = parts[0]
-    for part in parts:
-        if (part.shape, part.chip, part.flow_order.letters) != (first.shape, first.chip, first.flow_order.letters):
-            raise InputError(f"{part.path}: {part!r} cannot be added to {first!r}; expected the same chip and flows.")
-        if part.mask is None:
-            raise InputError(f"{part.path}: needs its mask, to be added to other wells files.")
-    signal = np.zeros_like(first[rows, cols, flows])
-    n_files = np.zeros(signal.shape[:2], np.uint8)
-    for part in parts:
-        unfiltered = ~part.mask.matches(WellFlag.FILTERED)[rows, cols]
-        usable = unfiltered & part.present[rows, cols]
-        signal += np.where(usable[:, :, None], part[rows, cols, flows], np.float32(0))
-        n_files += unfiltered
-    return signal, n_files
 
 
 def _apply_copies(signal, copies):

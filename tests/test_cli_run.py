@@ -8,9 +8,14 @@ import signal
 import subprocess
 import sys
 
+import h5py
+import numpy as np
 import pytest
 
+from ionanalysis.blocks import Block
 from ionanalysis.cli.main import COMMANDS, main
+from ionanalysis.io.mask import Mask, WellFlag, read_mask, write_mask
+from ionanalysis.wells import WellsWriter, open_wells
 
 TREE = """
     run.json report.html expMeta.dat ion_params_00.json explog.txt primary.key raw_peak_signal startplugin.json
@@ -93,6 +98,22 @@ def test_a_former_result_can_be_called_again_elsewhere(result, tmp_path, capsys)
     assert reads_of(again) == reads_of(result)
 
 
+def test_a_saved_estimate_of_phase_gives_the_same_reads(result, tmp_path, capsys):
+    saved = result / "basecaller_results" / "BaseCaller.json"
+    again = ["run", str(result), "--from", "basecaller", "--to", "basecaller", "-o"]
+    assert main([*again, str(tmp_path / "file"), "--phase-file", str(saved)]) == 0
+    assert reads_of(tmp_path / "file") == reads_of(result)
+    assert main([*again, str(tmp_path / "given"), "--phase", "0.011,0.007,0.0005", "--rows", "10,30"]) == 0
+    reads = [read.split("\t") for read in reads_of(tmp_path / "given")]
+    assert {tag for read in reads for tag in read if tag.startswith("ZP")} == {"ZP:B:f,0.011,0.007,0.0005"}
+    assert {10 <= int(read[0].split(":")[1]) < 30 for read in reads} == {True}
+    capsys.readouterr()
+    assert main([*again, str(tmp_path / "none"), "--phase-file", str(tmp_path / "none.json")]) == 3
+    assert "none.json" in capsys.readouterr().err
+    assert main([*again, str(tmp_path / "two"), "--phase", "0.011,0.007"]) == 2
+    assert "CF,IE,DR must be fractions" in capsys.readouterr().err
+
+
 @pytest.fixture
 def small(raw48, tmp_path):
     """A copy of the golden run that may be damaged."""
@@ -134,6 +155,74 @@ def test_a_missing_image(capsys, small, tmp_path):
     code, said = ended(capsys, small, "-o", tmp_path / "result")
     assert code == 3
     assert "acq_0011.dat" in said
+
+
+def test_a_run_without_a_log_says_what_is_assumed(capsys, small, tmp_path):
+    for log in small.glob("explog*"):
+        log.unlink()
+    (small / "acq_0000.dat").write_bytes((small / "acq_0001.dat").read_bytes()[:5000])
+    code, said = ended(capsys, small, "-o", tmp_path / "result")
+    assert code == 3
+    assert "has no run log; 40 flows of TACG, key TCAG are assumed." in said
+
+
+def test_too_few_flows_for_the_key(capsys, small, tmp_path):
+    for log in small.glob("explog*"):
+        log.write_text(re.sub(r"(?m)^Flows:.*$", "Flows: 4", log.read_text()))
+    code, said = ended(capsys, small, "-o", tmp_path / "result")
+    assert code == 3
+    assert f"{small}: key TCAG does not fit into 4 flows" in said
+
+
+@pytest.mark.parametrize("size", ["1x8", "2x8", "3x5"])
+def test_a_few_wells_are_analysed_or_refused(capsys, tmp_path, size):
+    assert main(["simulate", str(tmp_path / "run"), "--size", size, "--flows", "12"]) == 0
+    code, said = ended(capsys, tmp_path / "run", "-o", tmp_path / "result")
+    assert code == 0 or (code == 3 and "wells show a key" in said), said
+
+
+@pytest.fixture
+def wells_run(tmp_path):
+    """Simulated wells that may be damaged, as float32 without copies."""
+    folder = tmp_path / "wells"
+    assert main(["simulate", str(folder), "--level", "wells", "--size", "24x24", "--flows", "60"]) == 0
+    with open_wells(folder / "1.wells") as wells:
+        signal, flow_order = wells[...], wells.flow_order
+    with WellsWriter(folder / "1.wells", signal.shape, flow_order, dtype="float32") as writer:
+        writer.write(Block(0, 0, 24, 24), signal)
+    return folder
+
+
+def from_wells(capsys, folder, result):
+    code, said = ended(capsys, folder, "-o", result, "--from", "basecaller", "--to", "basecaller")
+    return code, said, sorted(path.name for path in result.rglob("*.bam"))
+
+
+@pytest.mark.parametrize("kept", [0, ~int(WellFlag.LIB) & 0xFFFF])
+def test_no_library_wells(capsys, wells_run, tmp_path, kept):
+    mask = read_mask(wells_run / "analysis.bfmask.bin")
+    write_mask(wells_run / "analysis.bfmask.bin", Mask(mask.flags & np.uint16(kept)))
+    code, said, bams = from_wells(capsys, wells_run, tmp_path / "result")
+    assert (code, bams) == (3, [])
+    assert "none of its 576 wells is a live library bead" in said
+
+
+def test_signals_that_are_no_numbers_are_told(capsys, wells_run, tmp_path):
+    mask = read_mask(wells_run / "analysis.bfmask.bin")
+    row, col = np.argwhere(mask.matches(WellFlag.LIB))[0]
+    with h5py.File(wells_run / "1.wells", "r+") as file:
+        file["wells"][row, col, 40:43] = [np.nan, np.inf, -np.inf]
+    code, said, bams = from_wells(capsys, wells_run, tmp_path / "result")
+    assert code == 0 and "rawlib.basecaller.bam" in bams
+    assert re.search(r"1\.wells: 3 signals of \d+ are no finite numbers; taken as 0\.", said)
+
+
+def test_wells_without_a_number_are_refused(capsys, wells_run, tmp_path):
+    with h5py.File(wells_run / "1.wells", "r+") as file:
+        file["wells"][...] = np.nan
+    code, said, bams = from_wells(capsys, wells_run, tmp_path / "result")
+    assert (code, bams) == (3, [])
+    assert re.search(r"none of the \d+ signals of its reads is a finite number", said)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")

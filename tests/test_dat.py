@@ -367,6 +367,14 @@ def test_wrong_counts_of_a_frame_are_noticed_though_the_file_adds_up(tmp_path, w
     assert read_dat(tmp_path / "a.dat", check=False).frames[1, 0, 0] == 7996
 
 
+@pytest.mark.parametrize("told", [12, 0xFFFF])
+def test_a_number_of_base_frames_that_the_original_does_not_believe_is_passed_over(tmp_path, told):
+    data = bytearray(example(0))
+    data[30:32] = told.to_bytes(2, "big")
+    (tmp_path / "acq.dat").write_bytes(data)
+    assert read_dat(tmp_path / "acq.dat").frame_counts.tolist() == [1, 1]
+
+
 def test_impossible_times_are_refused_or_held_in_range(tmp_path):
     path = tmp_path / "acq.dat"
     data = bytearray(example(7))

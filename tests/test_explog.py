@@ -91,6 +91,20 @@ def test_json_log_has_the_same_values(tmp_path):
     assert (log.flow_cycle, log.n_flows, log.chip) == ("TACG", 12, "318")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("explog.json", b"[1]", "is a JSON list"),
+        ("explog.json", b"Flows: 40\n", "not valid JSON"),
+        ("explog.txt", b"Flows: 40\n\0\0\0\0", "zero bytes"),
+    ],
+)
+def test_logs_of_another_form_are_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_explog(tmp_path / name)
+
+
 def test_real_looking_log(raw48):
     log = read_explog(raw48 / "explog.txt")
     assert (log.chip, log.n_rows, log.n_cols, log.n_flows, log.library_key) == ("530", 48, 48, 40, "TCAG")

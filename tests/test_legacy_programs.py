@@ -47,9 +47,9 @@ def test_the_run_id_of_the_command_line_names_the_reads(called):
 
 
 def test_notes_are_said_once_each(called, capsys):
-    arguments = f"--input-dir={called}/sigproc_results --output-dir={called}/two --dephaser x --dephaser y"
+    arguments = f"--input-dir={called}/sigproc_results --output-dir={called}/two --window-size 20 --window-size 30"
     assert basecaller.main(arguments.split()) == 0
-    assert capsys.readouterr().err.count("--dephaser is accepted without effect") == 1
+    assert capsys.readouterr().err.count("--window-size is accepted without effect") == 1
 
 
 def call_again(called, folder, *options):
@@ -61,6 +61,7 @@ def call_again(called, folder, *options):
 
 def test_phase_alone_is_written_and_can_be_used(called, tmp_path):
     arguments = [f"--input-dir={called}/sigproc_results", f"--output-dir={tmp_path}/phase", "--just-phase-estimation"]
+    arguments.append("--wells-normalization=on")
     assert basecaller.main(arguments) == 0
     assert [path.name for path in (tmp_path / "phase").iterdir()] == ["PhaseEstimates.json"]
     path = tmp_path / "phase" / "PhaseEstimates.json"
@@ -85,7 +86,7 @@ def test_a_phase_file_that_cannot_be_used_is_noted_and_phase_estimated(called, t
     path = tmp_path / "phase.json"
     if content is not None:
         path.write_text(content)
-    used = call_again(called, tmp_path / "out", f"--phase-estimation-file={path}")
+    used = call_again(called, tmp_path / "out", f"--phase-estimation-file={path}", "--wells-normalization=on")
     assert used == json.loads((called / "basecaller_results/BaseCaller.json").read_text())["Phasing"]
     assert "cannot be used, phase is estimated" in capsys.readouterr().err
 
@@ -164,11 +165,10 @@ def test_the_block_directory_is_tried_first(tmp_path):
     for folder in (block, tmp_path):
         (folder / "1.wells").write_text("")
         (folder / "bfmask.bin").write_text("")
-    assert basecaller.find_wells({"input_dirs": (str(tmp_path),)}, (20, 10)) == (
-        block / "1.wells",
-        block / "bfmask.bin",
-    )
-    assert basecaller.find_wells({"input_dirs": (str(tmp_path),)}, (0, 0))[0] == tmp_path / "1.wells"
+    assert basecaller.find_wells({"input_dirs": (str(tmp_path),)}, (20, 10)) == [
+        (block / "1.wells", block / "bfmask.bin")
+    ]
+    assert basecaller.find_wells({"input_dirs": (str(tmp_path),)}, (0, 0))[0][0] == tmp_path / "1.wells"
 
 
 def test_wells_and_masks_come_in_pairs():

@@ -21,6 +21,7 @@ class ShineOptions(Options):
     """Shine: an option of a small stage."""
 
     brightness: int = option(1, "how bright", least=0)
+    lamp: str | None = option(None, "file that describes the lamp", names_file=True)
 
 
 class Fakes:
@@ -147,7 +148,7 @@ def test_the_record_tells_what_ran(call, tmp_path, raw):
         ("beadfind", "sigproc", "basecaller", "plugins"), "done"
     )
     assert record["inputs"]["acq_0002.dat"] == checksum(raw / "acq_0002.dat")
-    assert record["stages"]["basecaller"]["key"]["options"] == {"ShineOptions": {"brightness": 1}}
+    assert record["stages"]["basecaller"]["key"]["options"] == {"ShineOptions": {"brightness": 1, "lamp": None}}
     assert record["libraries"]["numpy"] == np.__version__
 
 
@@ -188,6 +189,20 @@ def test_resume_runs_later_stages_again_after_one_stage_was_made_again(call, fak
     fakes.calls.clear()
     call(resume=True, options=options)
     assert fakes.calls == ["plugins"]
+
+
+def test_resume_runs_stages_again_whose_options_name_a_file_that_changed(call, fakes, tmp_path):
+    options = (ShineOptions(lamp=str(tmp_path / "lamp.json")),)
+    with pytest.raises(InputError, match=r"lamp\.json"):
+        call(options=options)
+    (tmp_path / "lamp.json").write_text("bright")
+    call(options=options)
+    fakes.calls.clear()
+    call(resume=True, options=options)
+    assert fakes.calls == []
+    (tmp_path / "lamp.json").write_text("dim")
+    call(resume=True, options=options)
+    assert fakes.calls == ["basecaller", "plugins"]
 
 
 def test_resume_runs_everything_again_when_the_raw_data_changed(call, fakes, raw):

@@ -32,6 +32,14 @@ def test_run_with_a_log(raw48):
     run.expect_flows()
 
 
+def test_a_directory_in_the_place_of_an_image_is_a_missing_flow(tmp_path):
+    write_flows(tmp_path, range(4))
+    write_explog(tmp_path / "explog.txt", {"Flows": 5})
+    (tmp_path / "acq_0004.dat").mkdir()
+    with pytest.raises(InputError, match=r"1 flow has no image, the first is flow 4 \(acq_0004.dat\)"):
+        open_run(tmp_path).expect_flows()
+
+
 def test_run_without_a_log(golden):
     run = open_run(golden / "real-314")
     assert (run.n_rows, run.n_cols, run.n_flows, run.flow_order.letters) == (50, 50, 8, "TACGTACG")

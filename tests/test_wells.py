@@ -16,7 +16,7 @@ from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
 from ionanalysis.io.mask import Mask, WellFlag, read_mask
 from ionanalysis.io.wells_hdf5 import quantise, step_values
 from ionanalysis.io.wells_legacy import write_legacy_wells
-from ionanalysis.wells import WellsWriter, open_wells, sum_signals
+from ionanalysis.wells import WellsWriter, open_wells
 
 
 def random_chip(shape=(120, 70, 100), seed=1):
@@ -246,6 +246,13 @@ def test_an_error_leaves_nothing_behind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("compression", [0, 3])
+def test_what_a_kill_would_leave_has_the_name_that_resume_sweeps(tmp_path, compression):
+    with WellsWriter(tmp_path / "w", (3, 2), FlowOrder("TACG", 4), compression=compression):
+        found = list(tmp_path.iterdir())
+    assert found and all(path.name.startswith(".w.") and path.suffix == ".part" for path in found)
+
+
 def test_a_missing_directory_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         WellsWriter(tmp_path / "none" / "w", (3, 2), FlowOrder("TACG", 4))
@@ -317,6 +324,45 @@ def replaced(name, **new):
 )
 def test_wells_of_another_form_are_refused(tmp_path, edit, message):
     with pytest.raises(InputError, match=message):
+        open_wells(edited(tmp_path, edit))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(0, b"X"), (8, b"\xff" * 8), (16, b"\xcb"), (24, b"\xff" * 8), (24, bytes(8)), (16, b"\0")],
+    ids=["signature", "size", "number", "endless text", "empty text", "free space"],
+)
+def test_damaged_heaps_of_texts_are_refused(tmp_path, place, value):
+    """HDF5 itself never comes back from some of these."""
+    write(tmp_path / "w", random_chip((4, 5, 8))[0])
+    content = bytearray((tmp_path / "w").read_bytes())
+    heap = content.index(b"GCOL") + place
+    content[heap : heap + len(value)] = value
+    (tmp_path / "w").write_bytes(content)
+    with pytest.raises(InputError, match=r"of texts at byte|is not in its heap"):
+        open_wells(tmp_path / "w")
+
+
+def test_info_texts_of_other_writers_are_read(tmp_path):
+    texts = {"FLOW_ORDER": "TACG", "note": "", "long": "x" * 9000, "name": "Gr\u00fcn"}
+    for layout in ({"chunks": (3,)}, {"chunks": (3,), "compression": "gzip"}, {}):
+
+        def edit(file, layout=layout):
+            for name, content in (("info_keys", texts.keys()), ("info_values", texts.values())):
+                del file[name]
+                file.create_dataset(name, data=list(content), dtype=h5py.string_dtype(), **layout)
+
+        assert open_wells(edited(tmp_path, edit)).info == texts
+
+
+@pytest.mark.parametrize("name", ["wells", "info_keys", "ranks"])
+def test_types_that_numpy_does_not_know_are_refused(tmp_path, name):
+    def edit(file):
+        space = file[name].id.get_space()
+        del file[name]
+        h5py.h5d.create(file.id, name.encode(), h5py.h5t.UNIX_D32LE, space)
+
+    with pytest.raises(InputError, match="cannot be read as HDF5"):
         open_wells(edited(tmp_path, edit))
 
 
@@ -413,22 +459,6 @@ def test_cut_legacy_wells_are_refused(tmp_path, n_bytes):
         open_wells(path)
 
 
-# ---- several files
-
-
-def test_sums_leave_out_filtered_wells_and_wells_without_copies(tmp_path):
-    values = np.ones((1, 3, 4), np.float32)
-    one = write(tmp_path / "one", values, np.array([[2, 2, -1]]))
-    two = write(tmp_path / "two", values, np.array([[3, 3, 3]]))
-    masks = Mask([[0, 0, 0]]), Mask([[0, WellFlag.FILTERED_BAD_KEY, WellFlag.FILTERED_SHORT]])
-    signal, n_files = sum_signals([open_wells(one.path, masks[0]), open_wells(two.path, masks[1])])
-    assert_allclose(signal[0, :, 0], [5, 2, 3], atol=2e-3)
-    assert n_files.tolist() == [[2, 1, 2]]
-
-
-def test_sums_of_different_chips_are_refused(golden, raw48):
-    parts = [
-        open_wells(path / "1.wells", path / "analysis.bfmask.bin") for path in (raw48 / "peer", golden / "calls-s60")
-    ]
-    with pytest.raises(InputError, match="same chip and flows"):
-        sum_signals(parts)
+def test_copies_of_a_rectangle_are_those_of_the_whole(golden):
+    wells = open_wells(golden / "calls-s60/1.wells")
+    assert_array_equal(wells.copies_of(slice(3, 9), slice(-20, None)), wells.copies[3:9, -20:])

@@ -8,15 +8,12 @@ import numpy as np
 from ionanalysis.basecaller.called import CalledReads
 from ionanalysis.basecaller.classes import read_classes
 from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
-from ionanalysis.basecaller.phase import estimate_from_regions
+from ionanalysis.basecaller.phase_estimate import ReadSource, phase_of
 from ionanalysis.basecaller.solve import call_block
 from ionanalysis.blocks import Block
 from ionanalysis.errors import InputError
 from ionanalysis.flows import LIBRARY_KEY, TF_KEY
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
-
-_TILE = 50
-_MAX_REGIONS = 8
 
 
 def estimate_phase(
@@ -53,64 +50,32 @@ def estimate_phase(
     Returns
     -------
     phase : PhaseEstimate
-        CF, IE, DR with standard errors on a grid of regions. Regions with few reads take the average of the
-        others; without any reads, the initial values of the options, with errors NaN.
+        CF, IE, DR with standard errors on a grid of regions, by default from two halves of the reads, each to call
+        the other with. Regions with few reads take the average of the others; without any reads, the initial
+        values of the options, with errors NaN. If the options name values or a file, those.
 
     Raises
     ------
     InputError
-        If the rectangle is no pair of slices of step 1.
+        If the rectangle is no pair of slices of step 1, or the file of the options cannot be used.
     """
     options = options or PhaseOptions()
     mask = mask if mask is not None else getattr(wells, "mask", None)
-    n_rows, n_cols = wells.shape[:2]
-    usable = np.ones((n_rows, n_cols), bool)
+    usable = np.ones(wells.shape[:2], bool)
     if mask is not None:
         classes = read_classes(mask)
         usable = classes.library & classes.valid
     row_range, col_range = _spans(wells, rows, cols)
     inside = np.zeros_like(usable)
     inside[row_range.start : row_range.stop, col_range.start : col_range.stop] = True
-    usable &= inside
-    order = _limited(wells.flow_order, n_flows)
-    grid = _grid((n_rows, n_cols), int(usable.sum()), options)
-    height, width = -(-n_rows // grid[0]), -(-n_cols // grid[1])
-    regions = Block(0, 0, n_rows, n_cols).tiles(height, width)
-    # Rounding up can leave no wells for the last regions.
-    grid = (-(-n_rows // height), -(-n_cols // width))
-    flowgram = order.key_flowgram(key)
-
-    def signals_of(region):
-        parts, n_found = [np.zeros((0, len(order)), np.float32)], 0
-        # Tiles from all over the region: no more of the file is read than it takes.
-        tiles = region.tiles(_TILE, _TILE)
-        for number in np.random.default_rng(len(tiles)).permutation(len(tiles)):
-            tile = tiles[number]
-            chosen = usable[tile.slices]
-            if not chosen.any():
-                continue
-            signals = normalise_key(wells[(*tile.slices, slice(len(order)))][chosen], flowgram)
-            parts.append(signals[shows_key(signals, flowgram)])
-            n_found += len(parts[-1])
-            if n_found >= options.phase_reads:
-                break
-        signals = np.concatenate(parts)
-        if len(signals) <= options.phase_reads:
-            return signals
-        return signals[np.linspace(0, len(signals) - 1, options.phase_reads).round().astype(int)]
-
+    chip = ReadSource(
+        lambda block, flows: wells[(*block.slices, flows)],
+        usable & inside,
+        _limited(wells.flow_order, n_flows),
+        key,
+    )
     with ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool:
-        return estimate_from_regions(signals_of, regions, grid, (n_rows, n_cols), order, options, map_regions=pool.map)
-
-
-def _grid(shape, n_reads, options):
-    """Rows and columns of regions: as asked, else as many as leave two samples of reads to each."""
-    if options.region_size:
-        return tuple(-(-size // options.region_size) for size in shape)
-    n_regions = max(1, n_reads // (2 * options.phase_reads))
-    aspect = np.sqrt(shape[0] / shape[1])
-    side = np.sqrt(n_regions)
-    return tuple(int(np.clip(round(n), 1, _MAX_REGIONS)) for n in (side * aspect, side / aspect))
+        return phase_of(chip, options, map_regions=pool.map)
 
 
 def call_bases(

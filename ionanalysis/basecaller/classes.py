@@ -1,6 +1,6 @@
 """Which wells are read, and what signal processing already said of them (basecaller.md 1.6, 2.2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,14 @@ class ReadClasses:
     def valid(self):
         """Wells worth calling."""
         return self.output & (self.verdict == Verdict.PASSED)
+
+    def among(self, chosen):
+        """The same with only the `chosen` wells, bool of the same shape, as reads."""
+        return replace(self, library=self.library & chosen, tf=self.tf & chosen)
+
+    def within(self, block):
+        """The classes of a rectangle."""
+        return ReadClasses(self.library[block.slices], self.tf[block.slices], self.verdict[block.slices])
 
 
 def read_classes(mask, *, ignore_washouts=False):

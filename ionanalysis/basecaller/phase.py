@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ionanalysis._core import phase as kernels
-from ionanalysis.basecaller.phase_fit import fit_phase
+from ionanalysis.basecaller.phase_json import NAMES, phasing_section, read_grid, sections_of_halves, subset_section
 from ionanalysis.errors import InputError, expect_shape
 from ionanalysis.io.jsonfile import read_json, write_json
-
-NAMES = ("CF", "IE", "DR")
 
 
 def predict_signal(flow_order, run_start, run_flow, run_length, phase, *, cutoff=1e-6):
@@ -94,12 +92,16 @@ class PhaseEstimate:
         Reads that each estimate rests on.
     shape : tuple of int
         Rows and columns of the block that the grid spans.
+    halves : tuple of PhaseEstimate
+        Estimates from the wells with even and with odd row + column, of which `values` are the averages; empty
+        where reads were not divided.
     """
 
     values: np.ndarray
     errors: np.ndarray
     n_reads: np.ndarray
     shape: tuple
+    halves: tuple = ()
 
     def __post_init__(self):
         expect_shape("errors", self.errors, self.values.shape, "as values")
@@ -110,6 +112,17 @@ class PhaseEstimate:
         """The same CF, IE, DR everywhere, without standard errors."""
         values = np.array([[[cf, ie, dr]]], np.float64)
         return cls(values, np.full(values.shape, np.nan), np.zeros((1, 1), np.int32), tuple(shape))
+
+    @classmethod
+    def crossed(cls, even, odd):
+        """The estimate whose halves are `even` and `odd`, of the same grid."""
+        return cls(
+            (even.values + odd.values) / 2,
+            np.sqrt(even.errors**2 + odd.errors**2) / 2,
+            even.n_reads + odd.n_reads,
+            even.shape,
+            (even, odd),
+        )
 
     @property
     def cf(self):
@@ -127,10 +140,16 @@ class PhaseEstimate:
         return float(self.values[..., 2].mean())
 
     def at(self, row, col):
-        """CF, IE, DR of wells, float64 of shape (n, 3); rows and columns in block coordinates.
+        """CF, IE, DR to call wells with, float64 of shape (n, 3); rows and columns in block coordinates.
 
         Linear between the centres of regions, so that there are no seams; constant beyond the outermost centres.
+        A well gets what the half of the reads told to which it does not belong (basecaller.md 3.2): no read is
+        called with parameters that were fitted to it.
         """
+        row, col = np.broadcast_arrays(np.atleast_1d(row), np.atleast_1d(col))
+        if self.halves:
+            even, odd = self.halves
+            return np.where(((row + col) % 2 == 0)[:, None], odd.at(row, col), even.at(row, col))
         near_row, next_row, row_share = _between_centres(row, self.shape[0], self.values.shape[0])
         near_col, next_col, col_share = _between_centres(col, self.shape[1], self.values.shape[1])
         near = _mixed(self.values[near_row, near_col], self.values[near_row, next_col], col_share)
@@ -143,7 +162,8 @@ class PhaseEstimate:
             f"{name} {100 * value:.3f} ± {100 * error:.3f} %"
             for name, value, error in zip(NAMES, self._average(), self._average_error(), strict=True)
         )
-        return f"PhaseEstimate({average}; {n_rows} x {n_cols} regions, {self.n_reads.sum()} reads)"
+        crossed = ", crossed" if self.halves else ""
+        return f"PhaseEstimate({average}; {n_rows} x {n_cols} regions, {self.n_reads.sum()} reads{crossed})"
 
     def _average(self):
         return self.values.mean(axis=(0, 1))
@@ -155,112 +175,85 @@ class PhaseEstimate:
         return np.sqrt((self.errors[known] ** 2).sum(axis=0)) / known.sum()
 
     def to_json(self):
-        """The object under `Phasing` of BaseCaller.json (basecaller.md 3.7), and standard errors and reads.
+        """The object under ``Phasing`` of BaseCaller.json (basecaller.md 3.7), without the halves.
 
-        Lists run down the columns of the grid: index = region row + region column * RegionRows.
+        More than the original's: standard errors, numbers of reads, and the size of the block. Ours is the average of
+        both halves, the original's repeats the second.
         """
-        n_rows, n_cols = self.values.shape[:2]
-        content = dict(zip(NAMES, self._average().tolist(), strict=True))
-        content |= {"RegionRows": n_rows, "RegionCols": n_cols, "BlockRows": self.shape[0], "BlockCols": self.shape[1]}
-        for k, name in enumerate(NAMES):
-            content[f"{name}byRegion"] = self.values[..., k].ravel("F").tolist()
-        for k, name in enumerate(NAMES):
-            errors = self.errors[..., k].ravel("F")
-            content[f"{name}ErrorByRegion"] = [value if np.isfinite(value) else None for value in errors.tolist()]
-        content["ReadsByRegion"] = self.n_reads.ravel("F").tolist()
+        return phasing_section(self.values, self.errors, self.n_reads, self.shape)
+
+    def sections(self):
+        """All that a file holds of the estimate: ``Phasing`` and, with halves, ``TrainSubset``."""
+        content = {"Phasing": self.to_json()}
+        if self.halves:
+            content["TrainSubset"] = subset_section([half.to_json() for half in self.halves])
         return content
 
     @classmethod
     def from_json(cls, content, shape=None):
-        """Build from what `to_json` gives, or from the original's `Phasing` object (then with the block's `shape`).
+        """Build from what `sections` or `to_json` gives, or from the original's BaseCaller.json or PhaseEstimates.json.
+
+        Parameters
+        ----------
+        content : dict
+            With ``Phasing`` or ``TrainSubset`` or both, or what stands under ``Phasing``.
+        shape : tuple of int, optional
+            Rows and columns of the block; the original's files need it, ours tell it.
 
         Raises
         ------
         InputError
-            If keys are missing, or values are no fractions per flow.
+            If keys are missing, values are no rates, or the file's grid belongs to a larger block.
         """
-        try:
-            content = content.get("Phasing", content)
-            n_rows, n_cols = int(content["RegionRows"]), int(content["RegionCols"])
-            lists = [content[f"{name}byRegion"] for name in NAMES]
-            shape = shape or (int(content["BlockRows"]), int(content["BlockCols"]))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"phase estimates lack {error}; expected the keys of `Phasing` in BaseCaller.json."
-            ) from None
-        if (
-            any(not isinstance(values, list) or len(values) != n_rows * n_cols for values in lists)
-            or n_rows < 1
-            or n_cols < 1
-        ):
-            raise InputError(f"phase estimates must have {n_rows} x {n_cols} values for each of CF, IE, DR.")
-
-        def grid(values):
-            values = [np.nan if value is None else value for value in values]
-            return np.array(values, np.float64).reshape((n_rows, n_cols), order="F")
-
-        unknown = [None] * (n_rows * n_cols)
-        try:
-            values = np.stack([grid(values) for values in lists], axis=-1)
-            errors = np.stack([grid(content.get(f"{name}ErrorByRegion", unknown)) for name in NAMES], axis=-1)
-            n_reads = np.nan_to_num(grid(content.get("ReadsByRegion", unknown))).astype(np.int32)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"phase estimates must be lists of numbers ({error}).") from None
-        if not ((values >= 0) & (values < 1)).all():
-            raise InputError("phase estimates must be fractions per flow, at least 0, below 1.")
-        return cls(values, errors, n_reads, tuple(shape))
+        whole, halves = sections_of_halves(content)
+        spanned = _shape(whole or {}, shape)
+        grids = [read_grid(section) for section in halves or [whole]]
+        parts = [cls(values, errors, n_reads, spanned) for values, errors, n_reads in grids]
+        if len(parts) == 1:
+            return parts[0]
+        if parts[0].values.shape != parts[1].values.shape:
+            raise InputError("phase estimates of the two halves of the reads have grids of different sizes.")
+        return cls.crossed(*parts)
 
     def write(self, path):
-        """Write as a JSON file that `read` and ``--phase-estimation-file`` understand."""
-        write_json(path, {"Phasing": self.to_json()})
+        """Write as a JSON file that `read` and ``--phase-estimation-file`` understand, the original's too."""
+        write_json(path, self.sections())
 
     @classmethod
     def read(cls, path, shape=None):
-        """Read a file of `write`, or a BaseCaller.json."""
-        return cls.from_json(read_json(Path(path)), shape)
+        """Read a file of `write`, a PhaseEstimates.json or a BaseCaller.json; arguments as in `from_json`."""
+        try:
+            return cls.from_json(read_json(Path(path)), shape)
+        except InputError as error:
+            text = str(error)
+            raise error if str(path) in text else InputError(f"{path}: {text}") from None
+
+
+def _shape(section, shape):
+    """Rows and columns of the block that the grid of a file spans; checked against those of the block at hand."""
+    try:
+        told = tuple(int(section[name]) for name in ("BlockRows", "BlockCols")) if "BlockRows" in section else shape
+        n_regions = int(section.get("RegionRows", 1)) * int(section.get("RegionCols", 1))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"phase estimates lack {error}; expected the keys of `Phasing` in BaseCaller.json.") from None
+    if told is None:
+        raise InputError("phase estimates lack 'BlockRows'; expected the keys of `Phasing`, or the block's shape.")
+    # One value for all fits any block.
+    if shape is not None and n_regions > 1 and told != tuple(shape):
+        raise InputError(
+            f"phase estimates are of a block of {told[0]} x {told[1]} wells; this one has {shape[0]} x {shape[1]}. "
+            "Take the file of the same block."
+        )
+    return tuple(told if shape is None else shape)
 
 
 def _between_centres(place, size, n_regions):
     """Regions whose centres lie before and behind each place, and how far it is from the one to the other, 0..1."""
     span = -(-size // n_regions)
-    region = np.clip((np.atleast_1d(place) + 0.5) / span - 0.5, 0, n_regions - 1)
+    region = np.clip((place + 0.5) / span - 0.5, 0, n_regions - 1)
     first = region.astype(np.intp)
     return first, np.minimum(first + 1, n_regions - 1), (region - first)[:, None]
 
 
 def _mixed(near, far, share):
     return near + share * (far - near)
-
-
-def estimate_from_regions(signals_of, regions, grid, shape, flow_order, options, map_regions=map):
-    """Estimate every region; those with too few reads take the average of the others.
-
-    Parameters
-    ----------
-    signals_of : callable
-        Gives the key-normalised signals, float32 (n, n_flows), of the reads of a region to use.
-    regions : list of Block
-        Regions by rows of the grid.
-    grid : tuple of int
-        Rows and columns of the grid.
-    shape : tuple of int
-        Rows and columns of the block.
-    flow_order : FlowOrder
-    options : PhaseOptions
-    map_regions : callable
-        `map`, or that of an executor; must keep the order.
-    """
-    start = np.array([options.initial_cf, options.initial_ie, options.initial_dr])
-    fits = list(map_regions(lambda region: fit_phase(signals_of(region), flow_order, start, options), regions))
-    n_reads = np.array([fit.n_reads for fit in fits])
-    enough = n_reads >= options.least_reads
-    if enough.any():
-        weights = n_reads[enough] / n_reads[enough].sum()
-        average = weights @ np.array([fit.values for fit in fits])[enough]
-    else:
-        average = start
-    values = np.array([fit.values if good else average for fit, good in zip(fits, enough, strict=True)])
-    errors = np.array([fit.errors if good else np.full(3, np.nan) for fit, good in zip(fits, enough, strict=True)])
-    return PhaseEstimate(
-        values.reshape(*grid, 3), errors.reshape(*grid, 3), n_reads.reshape(grid).astype(np.int32), tuple(shape)
-    )

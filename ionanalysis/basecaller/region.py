@@ -10,6 +10,7 @@ from ionanalysis.basecaller.finish import FinishPlan, finish_reads
 from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
 from ionanalysis.basecaller.phase import PhaseEstimate
 from ionanalysis.basecaller.records import filter_history, read_batch
+from ionanalysis.basecaller.signals import SignalSource
 from ionanalysis.basecaller.solve import call_block
 from ionanalysis.basecaller.tally import Tally
 from ionanalysis.basecaller.verdicts import Verdict
@@ -17,7 +18,6 @@ from ionanalysis.blocks import Block
 from ionanalysis.io.mask import NO_READ, Mask
 from ionanalysis.options.basecaller import SolverOptions
 from ionanalysis.options.stage import StageOptions
-from ionanalysis.wells import Wells
 
 LIBRARY, TF, TRIMMED, UNTRIMMED = "library", "tf", "trimmed", "untrimmed"
 """Families of BAM files: the main ones, and the two unfiltered sets."""
@@ -30,7 +30,7 @@ NOT_READ = -1
 class CallJob:
     """What calling any region of a block needs; picklable, without open files or arrays of the chip's size."""
 
-    wells: Wells
+    source: SignalSource
     plan: FinishPlan
     phase: PhaseEstimate
     solver: SolverOptions
@@ -41,11 +41,17 @@ class CallJob:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A rectangle of wells, its part of the mask, and which of its wells are in the unfiltered sample."""
+    """A rectangle of wells and its part of what is known of the block.
+
+    Arrays have shape (n_rows, n_cols): `flags` of the mask, uint16; which wells are `called` and in the unfiltered
+    sample (`sampled`), bool; which wells files count for each (`files`), uint8.
+    """
 
     block: Block
     flags: np.ndarray
+    called: np.ndarray
     sampled: np.ndarray
+    files: np.ndarray
 
 
 @dataclass(eq=False)
@@ -83,7 +89,8 @@ def call_region(job, region):
     -------
     CalledRegion
     """
-    classes = read_classes(Mask(region.flags), ignore_washouts=job.stage.ignore_washouts)
+    everyone = read_classes(Mask(region.flags), ignore_washouts=job.stage.ignore_washouts)
+    classes = everyone.among(region.called)
     result = CalledRegion(
         region.block,
         Tally.empty(job.plan),
@@ -93,7 +100,10 @@ def call_region(job, region):
     wanted = classes.output & ((classes.verdict == Verdict.PASSED) | region.sampled)
     if wanted.any():
         rows, cols = np.nonzero(wanted)
-        signals = _signals(job, region.block, rows, cols, result.tally)
+        # All wells of the region take part in their normalisation, also those that are not called.
+        signals, n_bad = job.source.read(region.block, everyone, region.files)
+        result.tally.n_values = int(everyone.output.sum()) * signals.shape[2]
+        result.tally.n_bad_values, signals = n_bad, signals[rows, cols]
         tf, verdict = classes.tf[wanted], classes.verdict[wanted]
         normalised, verdict = _test_keys(job, signals, tf, verdict)
         result.verdicts[wanted] = verdict
@@ -106,19 +116,6 @@ def call_region(job, region):
         _fill_barcodes(job, reads, rows, cols, result)
     result.tally.count_verdicts(result.verdicts, classes)
     return result
-
-
-def _signals(job, block, rows, cols, tally):
-    """Signals of wells of a region, float32 of shape (n, n_flows); counts those that are no finite numbers."""
-    n_flows = len(job.plan.flow_order)
-    if job.wells.form == "uint16":
-        return job.wells[(*block.slices, slice(n_flows))][rows, cols]
-    # Other forms hold final signals, among them possibly NaN, which `Wells` itself would hide.
-    signals = np.array(job.wells.stored(*block.slices, slice(n_flows))[rows, cols], np.float32)
-    finite = np.isfinite(signals)
-    tally.n_bad_values += int(signals.size - np.count_nonzero(finite))
-    signals[~finite] = 0
-    return signals
 
 
 def _test_keys(job, signals, tf, verdict):

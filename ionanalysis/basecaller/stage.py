@@ -1,9 +1,8 @@
 """The base-calling stage: wells and mask in; BAM files, metrics and masks out (basecaller.md 2.1, 8)."""
 
-import platform
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -11,59 +10,28 @@ import numpy as np
 
 from ionanalysis import __version__
 from ionanalysis.basecaller import run_files
+from ionanalysis.basecaller.about import RunFacts
 from ionanalysis.basecaller.adapter import check_adapter
 from ionanalysis.basecaller.bam_files import BamFiles, HeaderFacts
-from ionanalysis.basecaller.barcodes import barcode_templates
-from ionanalysis.basecaller.calling import estimate_phase
-from ionanalysis.basecaller.classes import read_classes
+from ionanalysis.basecaller.barcodes import barcode_templates, template_signals
+from ionanalysis.basecaller.chip import OpenChip, open_chip
 from ionanalysis.basecaller.datasets import library_dataset, read_datasets, tf_dataset
 from ionanalysis.basecaller.finish import FinishPlan
-from ionanalysis.basecaller.phase import PhaseEstimate, predict_signal
-from ionanalysis.basecaller.region import (
-    LIBRARY,
-    NOT_READ,
-    TF,
-    TRIMMED,
-    UNTRIMMED,
-    CallJob,
-    Region,
-    call_region,
-)
+from ionanalysis.basecaller.inputs import BasecallerInputs
+from ionanalysis.basecaller.phase import PhaseEstimate
+from ionanalysis.basecaller.region import LIBRARY, NOT_READ, TF, TRIMMED, UNTRIMMED, CallJob, call_region
 from ionanalysis.basecaller.tally import Tally
 from ionanalysis.basecaller.verdicts import MASK_FLAGS, Verdict
-from ionanalysis.blocks import Block
-from ionanalysis.errors import OutputError
+from ionanalysis.errors import InputError, OutputError
 from ionanalysis.executors import map_blocks, open_executor
-from ionanalysis.flows import LIBRARY_KEY, TF_KEY, FlowOrder
 from ionanalysis.io.jsonfile import write_json
-from ionanalysis.io.mask import NO_READ, Mask, WellFlag, read_mask, write_barcode_mask, write_mask
+from ionanalysis.io.mask import NO_READ, Mask, WellFlag, write_barcode_mask, write_mask
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.stage import StageOptions
-from ionanalysis.wells import is_hdf5, open_wells
 
-_SAMPLE_SEED = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class BasecallerInputs:
-    """Where the signals of a block are, and what is known of its run.
-
-    `datasets` is the path of a dataset file; without one, all library reads go to ``rawlib``. `offset` is
-    the block's first (row, col) on the chip. `run_date` (ISO) stands in the BAM headers; without one, the
-    time at which the wells file was written.
-    """
-
-    wells: Path
-    mask: Path
-    run_id: str
-    library_key: str = LIBRARY_KEY
-    tf_key: str = TF_KEY
-    flow_cycle: str = ""
-    datasets: Path | None = None
-    offset: tuple[int, int] = (0, 0)
-    run_date: str = ""
+__all__ = ["BasecallerInputs", "BasecallerOptions", "BasecallerResult", "run_basecaller", "run_phase_estimation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +64,16 @@ class BasecallerResult:
 
 
 def run_basecaller(
-    inputs, output_dir, options=None, *, executor=None, phase=None, command_line="", version="", progress=None
+    inputs,
+    output_dir,
+    options=None,
+    *,
+    executor=None,
+    phase=None,
+    command_line="",
+    version="",
+    progress=None,
+    note=None,
 ):
     """Call the bases of a block and write all files of ``basecaller_results``.
 
@@ -109,13 +86,15 @@ def run_basecaller(
     executor : concurrent.futures.Executor, optional
         Where regions are called; all cores by default.
     phase : PhaseEstimate, optional
-        CF, IE, DR to use; estimated from the wells by default.
+        CF, IE, DR to use; as `options.phase` say by default.
     command_line : str
         For the @PG line and BaseCaller.json.
     version : str
         The same; of this package by default.
     progress : callable, optional
         Called with (regions done, regions in all).
+    note : callable, optional
+        Gets a sentence where something is worth knowing.
 
     Returns
     -------
@@ -124,7 +103,7 @@ def run_basecaller(
     Raises
     ------
     InputError
-        If an input is missing or damaged, or inputs do not fit together.
+        If an input is missing or damaged, or inputs do not fit together, or no signal is a finite number.
     OutputError
         If a file cannot be written. No half-written file is left.
 
@@ -144,35 +123,24 @@ def run_basecaller(
                 command_line=command_line,
                 version=version,
                 progress=progress,
+                note=note,
             )
     started = datetime.now().astimezone()
     options, output_dir = options or BasecallerOptions(), Path(output_dir)
-    wells, mask = open_inputs(inputs)
+    chip = open_chip(inputs, options.stage)
     _make_folders(output_dir)
     write_json(output_dir / "progress_basecaller.json", {"percent_complete": 0})
-    flow_order = _flow_order(wells, options.stage)
-    if phase is None:
-        phase = estimate_phase(
-            wells,
-            mask,
-            options=options.phase,
-            key=inputs.library_key,
-            n_threads=getattr(executor, "_max_workers", None),
-        )
-    plan = _plan(inputs, options, flow_order, phase)
-    job = CallJob(wells, plan, phase, options.solver, options.stage, inputs.run_id, inputs.offset)
-    facts = HeaderFacts(
-        flow_order.letters,
-        inputs.run_id,
-        inputs.run_date or _written(inputs.wells),
-        version or __version__,
-        command_line,
-        options.trims.trim_adapter,
-    )
-    sampled = _sample(mask, options.stage)
-    run = _Run(inputs, output_dir, options, job, facts, sampled, mask, started)
+    n_workers = getattr(executor, "_max_workers", None)
+    phase = phase or chip.phase(options.phase, n_workers)
+    plan = _plan(inputs, options, chip.flow_order, phase)
+    job = CallJob(chip.source, plan, phase, options.solver, options.stage, inputs.run_id, inputs.offset)
+    facts = _facts(inputs, output_dir, options, chip, started, n_workers, command_line, version)
+    run = _Run(facts, options, job, chip)
     tally, verdicts, barcodes = run.call(executor, progress)
-    run.write(tally, verdicts, barcodes, n_workers=getattr(executor, "_max_workers", 1))
+    if tally.n_bad_values and note:
+        names = ", ".join(map(str, inputs.wells_paths))
+        note(f"{names}: {tally.n_bad_values} signals of {tally.n_values} are no finite numbers; taken as 0.")
+    run.write(tally, verdicts, barcodes)
     bams = tuple(
         output_dir / dataset.bam_name
         for dataset in (*plan.library.datasets, *tf_dataset(inputs.run_id).datasets)
@@ -181,41 +149,64 @@ def run_basecaller(
     return BasecallerResult(output_dir, tally, phase, bams)
 
 
-def open_inputs(inputs):
-    """The wells and the mask of `BasecallerInputs`, checked against each other.
+def run_phase_estimation(inputs, output_dir, options=None, *, n_threads=None, command_line="", version=""):
+    """Estimate the phase of a block and write ``PhaseEstimates.json``, nothing else (basecaller.md 3.7).
+
+    Parameters
+    ----------
+    inputs : BasecallerInputs
+    output_dir : path
+        Made if missing.
+    options : BasecallerOptions, optional
+    n_threads : int, optional
+        All cores by default; the result does not depend on it.
+    command_line, version : str
+        As in `run_basecaller`.
+
+    Returns
+    -------
+    PhaseEstimate
 
     Raises
     ------
-    InputError
-        If one is missing or damaged, or their sizes differ.
+    InputError, OutputError
+        As `run_basecaller` does.
     """
-    mask = read_mask(inputs.mask)
-    # Only legacy files need to keep the mask.
-    wells = open_wells(inputs.wells, mask)
-    if is_hdf5(inputs.wells):
-        wells = open_wells(inputs.wells)
-    if inputs.flow_cycle:
-        # The user knows better than the file; phase estimation takes the order from here.
-        wells.flow_order = FlowOrder(inputs.flow_cycle, wells.shape[2])
-    return wells, mask
+    started = datetime.now().astimezone()
+    options, output_dir = options or BasecallerOptions(), Path(output_dir)
+    chip = open_chip(inputs, options.stage)
+    phase = chip.phase(options.phase, n_threads)
+    facts = _facts(inputs, output_dir, options, chip, started, n_threads, command_line, version)
+    _make_folder(output_dir)
+    write_json(output_dir / "PhaseEstimates.json", {"BaseCaller": facts.about()} | phase.sections())
+    return phase
 
 
-def _written(path):
-    """When a file was written, UTC: the same in every run on the same input."""
-    return datetime.fromtimestamp(int(Path(path).stat().st_mtime), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _facts(inputs, output_dir, options, chip, started, n_workers, command_line, version):
+    return RunFacts(
+        inputs=inputs,
+        output_dir=output_dir,
+        flow_order=chip.flow_order,
+        chip=chip.source.chip,
+        shape=chip.mask.shape,
+        key_normalisation=options.solver.key_normalisation,
+        started=started,
+        n_workers=n_workers or 1,
+        command_line=command_line,
+        version=version or __version__,
+    )
 
 
 def _make_folders(output_dir):
+    for folder in ("", "unfiltered.untrimmed", "unfiltered.trimmed"):
+        _make_folder(output_dir / folder)
+
+
+def _make_folder(folder):
     try:
-        for folder in ("", "unfiltered.untrimmed", "unfiltered.trimmed"):
-            (output_dir / folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{output_dir}: cannot be made ({error.strerror}); choose another place.") from error
-
-
-def _flow_order(wells, stage):
-    n_flows = min(wells.shape[2], stage.flowlimit or wells.shape[2])
-    return wells.flow_order.limited(n_flows)
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another place.") from error
 
 
 def _plan(inputs, options, flow_order, phase):
@@ -230,7 +221,7 @@ def _plan(inputs, options, flow_order, phase):
         templates = barcode_templates(
             inputs.library_key, [(group.barcode, group.adapter) for group in groups], flow_order
         )
-        signals = _template_signals(templates, flow_order, phase)
+        signals = template_signals(templates, flow_order, phase.cf, phase.ie)
     return FinishPlan(
         flow_order,
         inputs.library_key,
@@ -244,46 +235,22 @@ def _plan(inputs, options, flow_order, phase):
     )
 
 
-def _template_signals(templates, flow_order, phase):
-    """Signals of the barcode templates with the chip's CF and IE, droop left out."""
-    rows, flows = np.nonzero(templates.flowgrams)
-    starts = np.searchsorted(rows, np.arange(len(templates) + 1))
-    rates = np.tile([phase.cf, phase.ie, 0.0], (len(templates), 1))
-    limited = flow_order.limited(templates.n_flows)
-    return predict_signal(limited, starts, flows, templates.flowgrams[rows, flows], rates)[0].astype(np.float32)
-
-
-def _sample(mask, stage):
-    """Library wells of the unfiltered sets, bool of the chip's shape: the same for any cut into regions."""
-    library = np.flatnonzero(read_classes(mask, ignore_washouts=stage.ignore_washouts).library)
-    sampled = np.zeros(mask.shape, bool)
-    if len(library) > stage.num_unfiltered:
-        library = np.random.default_rng(_SAMPLE_SEED).choice(library, stage.num_unfiltered, replace=False)
-    sampled.flat[library] = True
-    return sampled
-
-
 @dataclass(frozen=True, eq=False)
 class _Run:
     """One run of the stage: what it knows, and its two halves, calling and writing."""
 
-    inputs: BasecallerInputs
-    output_dir: Path
+    facts: RunFacts
     options: BasecallerOptions
     job: CallJob
-    facts: HeaderFacts
-    sampled: np.ndarray
-    mask: Mask
-    started: datetime
+    chip: OpenChip
 
     def call(self, executor, progress):
         """Call all regions and write the BAM files; the counts, verdicts and barcodes of the block."""
-        stage, plan = self.options.stage, self.job.plan
-        blocks = Block(0, 0, *self.mask.shape).tiles(stage.region_rows, stage.region_cols)
-        regions = (Region(block, self.mask.flags[block.slices], self.sampled[block.slices]) for block in blocks)
-        tally = Tally.empty(plan)
-        verdicts = np.full(self.mask.shape, NOT_READ, np.int8)
-        barcodes = np.full(self.mask.shape, NO_READ, np.uint16)
+        regions, shape = self.chip.regions(), self.chip.mask.shape
+        tally = Tally.empty(self.job.plan)
+        # Of the whole block's shape, whatever part of it is called (13.6: the original's are not).
+        verdicts = np.full(shape, NOT_READ, np.int8)
+        barcodes = np.full(shape, NO_READ, np.uint16)
         with ExitStack() as stack:
             families = self._families(stack)
             for done, part in enumerate(map_blocks(executor, partial(call_region, self.job), regions), 1):
@@ -292,32 +259,47 @@ class _Run:
                 for (family, dataset), records in part.records.items():
                     families[family].write(dataset, records)
                 if progress:
-                    progress(done, len(blocks))
+                    progress(done, len(regions))
+            if 0 < tally.n_values <= tally.n_bad_values:
+                # Inside, so that the BAM files that were begun are taken back.
+                names = ", ".join(map(str, self.facts.inputs.wells_paths))
+                raise InputError(
+                    f"{names}: none of the {tally.n_values} signals of its reads is a finite number; "
+                    "make or copy the wells again."
+                )
         return tally, verdicts, barcodes
 
     def _families(self, stack):
-        library, tf = self.job.plan.library, tf_dataset(self.inputs.run_id)
-        cut = self.options.trims.trim_barcodes
+        facts, inputs, trims = self.facts, self.facts.inputs, self.options.trims
+        library, tf = self.job.plan.library, tf_dataset(inputs.run_id)
+        header = HeaderFacts(
+            facts.flow_order.letters,
+            inputs.run_id,
+            inputs.date,
+            facts.version,
+            facts.command_line,
+            trims.trim_adapter,
+        )
         places = {
-            LIBRARY: (self.output_dir, library, self.inputs.library_key),
-            TF: (self.output_dir, tf, self.inputs.tf_key),
-            TRIMMED: (self.output_dir / "unfiltered.trimmed", library, self.inputs.library_key),
-            UNTRIMMED: (self.output_dir / "unfiltered.untrimmed", library, self.inputs.library_key),
+            LIBRARY: (facts.output_dir, library, inputs.library_key),
+            TF: (facts.output_dir, tf, inputs.tf_key),
+            TRIMMED: (facts.output_dir / "unfiltered.trimmed", library, inputs.library_key),
+            UNTRIMMED: (facts.output_dir / "unfiltered.untrimmed", library, inputs.library_key),
         }
         return {
-            family: stack.enter_context(BamFiles(folder, datasets, key, self.facts, trimmed=cut))
+            family: stack.enter_context(BamFiles(folder, datasets, key, header, trimmed=trims.trim_barcodes))
             for family, (folder, datasets, key) in places.items()
         }
 
-    def write(self, tally, verdicts, barcodes, n_workers):
+    def write(self, tally, verdicts, barcodes):
         """Write everything but the BAM files."""
-        folder, plan = self.output_dir, self.job.plan
-        date = self.started.strftime("%Y-%m-%dT%H:%M:%S")
+        folder, plan = self.facts.output_dir, self.job.plan
+        date = self.facts.started.strftime("%Y-%m-%dT%H:%M:%S")
         write_json(
             folder / "datasets_basecaller.json",
             run_files.datasets_json(plan.library, tally.library, date, plan=plan, tally=tally, with_filters=True),
         )
-        tf = run_files.datasets_json(tf_dataset(self.inputs.run_id), tally.tf, date)
+        tf = run_files.datasets_json(tf_dataset(self.facts.inputs.run_id), tally.tf, date)
         write_json(folder / "datasets_tf.json", tf)
         run_files.write_barcode_filter(folder / "barcodeFilter.txt", plan, tally)
         final = self._final_flags(verdicts)
@@ -328,12 +310,12 @@ class _Run:
             write_json(folder / name / "datasets_basecaller.json", content)
             run_files.write_filter_status(
                 folder / name / "filterStatus.txt",
-                np.nonzero(self.sampled),
+                np.nonzero(self.chip.choice.sampled),
                 final,
                 WellFlag.FILTERED_BAD_RESIDUAL,
                 WellFlag.KEYPASS,
             )
-        write_json(folder / "BaseCaller.json", self._summary(tally, n_workers))
+        write_json(folder / "BaseCaller.json", self._summary(tally))
         write_json(folder / "progress_basecaller.json", {"percent_complete": 100})
 
     def _final_flags(self, verdicts):
@@ -342,50 +324,12 @@ class _Run:
         for verdict, flag in MASK_FLAGS.items():
             new[verdict] = flag
         # Index -1, wells that are no reads, is the last entry: no bit.
-        return (self.mask.flags & np.uint16(~WellFlag.BASECALLER & 0xFFFF)) | new[verdicts]
+        return (self.chip.mask.flags & np.uint16(~WellFlag.BASECALLER & 0xFFFF)) | new[verdicts]
 
-    def _summary(self, tally, n_workers):
+    def _summary(self, tally):
         filtering, beads = run_files.filtering_section(tally, self.job.plan)
         return {
-            "BaseCaller": self._about(n_workers),
+            "BaseCaller": self.facts.about(),
             "BeadSummary": beads,
             "Filtering": filtering,
-            "Phasing": self.job.phase.to_json(),
-        }
-
-    def _about(self, n_workers):
-        inputs, flow_order = self.inputs, self.job.plan.flow_order
-        ended = datetime.now().astimezone()
-        n_rows, n_cols = self.mask.shape
-        seconds = int((ended - self.started).total_seconds())
-        chip = self.job.wells.chip or "unknown"
-        return {
-            "basecalling_duration": seconds,
-            "block_col_offset": inputs.offset[1],
-            "block_col_size": n_cols,
-            "block_row_offset": inputs.offset[0],
-            "block_row_size": n_rows,
-            "build_number": "0",
-            "chip_type": "p" + chip[1:] if chip.startswith("P") else chip,
-            "command_line": self.facts.command_line,
-            "dephaser": "ionanalysis",
-            "end_time": ended.strftime("%Y-%m-%dT%H:%M:%S"),
-            "filename_mask": [str(inputs.mask)],
-            "filename_wells": [str(inputs.wells)],
-            "flow_order": flow_order.letters,
-            "git_hash": "",
-            "host_name": platform.node(),
-            "inline_control": False,
-            "inline_control_reference": "",
-            "input_dir": [str(Path(inputs.wells).parent)],
-            "keynormalizer": self.options.solver.key_normalisation,
-            "lib_key": inputs.library_key,
-            "num_flows": len(flow_order),
-            "num_threads": n_workers,
-            "output_dir": str(self.output_dir),
-            "run_id": inputs.run_id,
-            "start_time": self.started.strftime("%Y-%m-%dT%H:%M:%S"),
-            "tf_key": inputs.tf_key,
-            "total_duration": seconds,
-            "version": self.facts.version,
-        }
+        } | self.job.phase.sections()

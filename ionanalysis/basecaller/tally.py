@@ -92,8 +92,8 @@ class Tally:
         Kept library reads with each bead adapter; those for which another adapter competed.
     adapter_scores, adapter_leads : ndarray of shape (n_adapters,)
         Sums over those.
-    n_without_adapter, n_bad_values : int
-        Kept library reads without adapter; signals that are not finite numbers.
+    n_without_adapter, n_values, n_bad_values : int
+        Kept library reads without adapter; signals looked at for numbers that are not finite; those found.
     """
 
     verdicts: np.ndarray
@@ -109,6 +109,7 @@ class Tally:
     adapter_scores: np.ndarray
     adapter_leads: np.ndarray
     n_without_adapter: int = 0
+    n_values: int = 0
     n_bad_values: int = 0
     base_parts: dict[str, int] = field(default_factory=dict)
 

@@ -138,13 +138,16 @@ def read_explog(path):
     Raises
     ------
     InputError
-        If the file cannot be read, or is meant to be JSON and is not.
+        If the file cannot be read, is no text, or is meant to be JSON and is not.
     """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    entries = _json_entries(path, text) if text.lstrip().startswith("{") else _text_entries(text)
+    if "\0" in text:
+        raise InputError(f"{path}: holds zero bytes where a run log is text; the file is damaged, copy it again.")
+    is_json = Path(path).suffix == ".json" or text.lstrip().startswith("{")
+    entries = _json_entries(path, text) if is_json else _text_entries(text)
     return Explog(str(path), tuple(entries))
 
 
@@ -182,6 +185,8 @@ def _json_entries(path, text):
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid JSON ({error}); copy it again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is a JSON {type(content).__name__}; expected an object of keys and values.")
     for key, value in content.items():
         if isinstance(value, dict | list):
             value = json.dumps(value)

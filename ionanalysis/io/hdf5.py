@@ -4,6 +4,7 @@ Chunks are fetched as stored and decoded here: HDF5 holds its one lock only whil
 threads decompress side by side, and a damaged size in a file cannot make it ask for gigabytes.
 """
 
+import struct
 import zlib
 from itertools import product
 from math import prod
@@ -14,8 +15,15 @@ import numpy as np
 
 from ionanalysis.errors import InputError
 
-HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, zlib.error)
-"""What h5py and the decoding of chunks raise on damaged files."""
+HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, TypeError, zlib.error)
+"""What h5py and the decoding of chunks raise on damaged files; `TypeError` for types that NumPy does not know."""
+
+_CLAIM = np.dtype([("n_letters", "<u4"), ("heap", "<u8"), ("number", "<u4")])
+"""A text as a dataset stores it: where its letters are."""
+
+_HEAP, _HEAP_OBJECT = struct.Struct("<8sQ"), struct.Struct("<H6xQ")
+_MOST_TEXT = 1 << 24
+"""Bytes that all texts of a dataset may take; info texts are short."""
 
 MAX_RATIO = 1100
 """Deflate cannot shrink more than 1032-fold: a file that claims more is damaged or made to harm."""
@@ -94,29 +102,66 @@ def read_texts(path, name, dataset):
     kind = h5py.check_string_dtype(dataset.dtype)
     if kind is None or dataset.ndim != 1 or prod(dataset.chunks or (1,)) > 1 << 20:
         raise InputError(f"{path}: {name} are {dataset.dtype} of shape {dataset.shape}; expected a list of texts.")
-    if kind.length is None:
-        _check_text_lengths(path, name, dataset)
-    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in dataset[:]]
+    texts = dataset[:].tolist() if kind.length is not None else _long_texts(path, dataset)
+    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts]
 
 
-def _check_text_lengths(path, name, dataset):
-    """HDF5 allocates what a text claims before it looks for it; a claim is 4 bytes length, 8 place, 4 number."""
-    longest = Path(path).stat().st_size
-    for claims in _text_claims(path, dataset):
-        n_letters = int(np.frombuffer(claims, "<u4")[::4].sum(dtype=np.int64))
-        if n_letters > longest:
-            raise InputError(f"{path}: {name} claim {n_letters} letters, more than the file has. Copy it again.")
+def _long_texts(path, dataset):
+    """Texts of any length. Read here: on a damaged heap HDF5 allocates what it claims, or never ends."""
+    texts: list[bytes] = []
+    heaps: dict[int, dict[int, bytes]] = {}
+    left = min(Path(path).stat().st_size, _MOST_TEXT)
+    with Path(path).open("rb") as file:
+        for content in _text_claims(file, dataset):
+            for n_letters, place, number in np.frombuffer(content, _CLAIM).tolist():
+                if n_letters and place not in heaps:
+                    heaps[place], n_bytes = _read_heap(file, place + dataset.file.userblock_size, left)
+                    left -= n_bytes
+                text = heaps[place].get(number, b"") if n_letters else b""
+                if len(text) < n_letters:
+                    raise ValueError(f"a text of {n_letters} letters is not in its heap")
+                texts.append(text[:n_letters].split(b"\0")[0])
+    return texts[: dataset.shape[0]]
 
 
-def _text_claims(path, dataset):
+def _text_claims(file, dataset):
+    """The bytes that a dataset of texts holds itself, in pieces."""
     if dataset.chunks:
-        chunks = (_stored_chunk(dataset, (start,), 16) for start in range(0, dataset.shape[0], dataset.chunks[0]))
-        yield from (chunk for chunk in chunks if chunk is not None)
-    elif dataset.id.get_offset() is not None:
-        with Path(path).open("rb") as file:
-            file.seek(dataset.id.get_offset())
-            content = file.read(16 * dataset.shape[0])
-            yield content[: len(content) // 16 * 16]
+        for start in range(0, dataset.shape[0], dataset.chunks[0]):
+            yield _stored_chunk(dataset, (start,), _CLAIM.itemsize) or bytes(_CLAIM.itemsize * dataset.chunks[0])
+        return
+    if dataset.id.get_create_plist().get_layout() == h5py.h5d.COMPACT:
+        raise ValueError("texts stored inside the header of their dataset are not read")
+    n_bytes = _CLAIM.itemsize * dataset.shape[0]
+    place = dataset.id.get_offset()
+    if place is None:
+        yield bytes(n_bytes)
+        return
+    file.seek(place)
+    content = file.read(n_bytes)
+    if len(content) < n_bytes:
+        raise ValueError("texts lie outside of the file")
+    yield content
+
+
+def _read_heap(file, start, most):
+    """Objects of a global heap by number, and its size in bytes (HDF5 file format III.E)."""
+    file.seek(min(start, 1 << 62))
+    content = file.read(_HEAP.size)
+    signature, size = _HEAP.unpack(content) if len(content) == _HEAP.size else (b"", 0)
+    if signature != b"GCOL\1\0\0\0" or not _HEAP.size <= size <= most:
+        raise ValueError(f"no heap of texts at byte {start}")
+    content += file.read(size - _HEAP.size)
+    objects, place = {}, _HEAP.size
+    while place + _HEAP_OBJECT.size <= len(content):
+        number, n_letters = _HEAP_OBJECT.unpack_from(content, place)
+        if not number:
+            # Free space, which comes last.
+            break
+        place += _HEAP_OBJECT.size
+        objects[number] = content[place : place + n_letters]
+        place += n_letters + -n_letters % 8
+    return objects, size
 
 
 def read_box(dataset, box):

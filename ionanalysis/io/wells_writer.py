@@ -88,7 +88,7 @@ class WellsWriter:
             if compression:
                 # Compressed chunks differ in size, so that their places would depend on the order of
                 # writing: they are first kept uncompressed, then written in order.
-                self._spool = self._temporary.with_suffix(".spool")
+                self._spool = self._temporary.with_suffix(".spool.part")
                 stack.callback(self._spool.unlink, missing_ok=True)
             self._sink = stack.enter_context(Hdf5Sink(self._spool))
             self._file = stack.enter_context(h5py.File(self._sink, "w", libver="earliest", rdcc_nbytes=64 << 20))

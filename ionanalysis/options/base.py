@@ -10,7 +10,7 @@ from typing import Any
 from ionanalysis.errors import UsageError
 
 
-def option(default, help, *, unit="", least=None, most=None, choices=None, flag=None) -> Any:
+def option(default, help, *, unit="", least=None, most=None, choices=None, flag=None, names_file=False) -> Any:
     """Declare one option of an `Options` class.
 
     Parameters
@@ -27,8 +27,18 @@ def option(default, help, *, unit="", least=None, most=None, choices=None, flag=
         The values allowed.
     flag : str, optional
         Command-line flag without dashes; made from the field's name by default.
+    names_file : bool
+        The value is the path of an input: what it holds matters, not only its name.
     """
-    metadata = {"help": help, "unit": unit, "least": least, "most": most, "choices": choices, "flag": flag}
+    metadata = {
+        "help": help,
+        "unit": unit,
+        "least": least,
+        "most": most,
+        "choices": choices,
+        "flag": flag,
+        "names_file": names_file,
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -43,6 +53,11 @@ class Options:
     def to_json(self):
         """Plain values by name, for `run.json` and metrics."""
         return asdict(self)
+
+    def files(self):
+        """Paths that the options name, by the option's name."""
+        named = [declared.name for declared in fields(self) if declared.metadata.get("names_file")]
+        return {name: getattr(self, name) for name in named if getattr(self, name) is not None}
 
 
 def _check(owner, declared, value):
@@ -61,6 +76,5 @@ def _check(owner, declared, value):
             bounds = " and ".join(
                 f"{word} {end}" for word, end in (("at least", least), ("at most", most)) if end is not None
             )
-            raise UsageError(
-                f"{owner}.{declared.name} is {number} {meta['unit']}; it must be {bounds}.".replace("  ", " ")
-            )
+            told = f"{number} {meta['unit']}".strip()
+            raise UsageError(f"{owner}.{declared.name} is {told}; it must be {bounds}.")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ionanalysis.errors import UsageError
 from ionanalysis.options.base import Options, option
 
 
@@ -57,15 +58,57 @@ class SolverOptions(Options):
 class PhaseOptions(Options):
     """Phase estimation, one estimate per region of the chip."""
 
-    region_size: int = option(
-        0, "side of the square regions; 0 for one estimate per chip", unit="wells", least=0, flag="phase-region-size"
+    phase: tuple[float, ...] | None = option(
+        None, "CF, IE, DR to use for all wells; estimated by default", unit="per flow"
     )
-    phase_reads: int = option(1000, "reads used per region", least=20, most=100_000)
-    least_reads: int = option(50, "reads below which a region takes the average of the others", least=1)
+    phase_file: str | None = option(
+        None,
+        "use the estimate of this file: PhaseEstimates.json or a BaseCaller.json, of this program or the original",
+        names_file=True,
+    )
+    estimator: str = option(
+        "crossed",
+        "each read gets what the other half of the reads told (crossed), or what all of them told (joint)",
+        choices=("crossed", "joint"),
+        flag="phase-estimator",
+    )
+    region_size: int = option(
+        0,
+        "side of the square regions; 0: as many regions as reads allow",
+        unit="wells",
+        least=0,
+        flag="phase-region-size",
+    )
+    region_reads: int = option(
+        2000, "usable reads a region must have, where regions are chosen by reads", least=1, flag="phase-region-reads"
+    )
+    levels: int = option(4, "at most 2^(levels - 1) regions a side", least=1, most=8, flag="phase-levels")
+    phase_reads: int = option(1000, "reads used per region, both halves together", least=20, most=100_000)
+    least_reads: int = option(
+        25, "reads of one half of a region below which it takes the average of the others", least=1
+    )
+    first_flow: int = option(8, "first flow that is fitted; the key comes before", least=0, flag="phase-first-flow")
+    end_flow: int | None = option(
+        None,
+        "flow before which the fit ends; by default all but the last 30 are fitted",
+        least=20,
+        flag="phase-end-flow",
+    )
     beam: int = option(3, "paths kept when reads are called for the fit", least=1, most=32, flag="phase-beam")
     initial_cf: float = option(0.008, "carry-forward to start from", unit="per flow", least=0.0, most=0.04)
     initial_ie: float = option(0.006, "incomplete extension to start from", unit="per flow", least=0.0, most=0.04)
     initial_dr: float = option(0.0005, "droop to start from", unit="per flow", least=0.0, most=0.01)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.phase is not None and not (len(self.phase) == 3 and all(0 <= rate < 1 for rate in self.phase)):
+            raise UsageError(
+                f"phase {','.join(map(str, self.phase))}: CF,IE,DR must be fractions per flow, at least 0, below 1."
+            )
+        if self.end_flow is not None and self.end_flow <= self.first_flow:
+            raise UsageError(
+                f"phase is to be fitted to flows {self.first_flow} to {self.end_flow}; give an end behind the start."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

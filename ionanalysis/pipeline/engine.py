@@ -13,9 +13,9 @@ from ionanalysis.errors import InputError, InterruptedRunError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.pipeline.prepare import make_folders, prepare_result
-from ionanalysis.pipeline.record import RunRecord, checksums
+from ionanalysis.pipeline.record import RunRecord, checksum, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
-from ionanalysis.pipeline.sources import find_barcode_set, find_source
+from ionanalysis.pipeline.sources import RAW_STAGES, find_barcode_set, find_source
 from ionanalysis.pipeline.stages import STAGES
 
 
@@ -74,6 +74,9 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
             pass
     barcode_set = find_barcode_set(request, note)
     source = find_source(request)
+    if request.first in RAW_STAGES and not source.facts.log:
+        flows = f"{source.facts.n_flows} flows of {source.facts.flow_order}"
+        note(f"{request.run_dir}: has no run log; {flows}, key {source.facts.library_key} are assumed.")
     make_folders(request.result_dir)
     _sweep(request.result_dir)
     prepare_result(request, source.facts, barcode_set)
@@ -92,7 +95,7 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
             continue
         # What later stages left rests on what is now made anew, also where they are not asked for in this call.
         record.forget(names[names.index(name) :])
-        context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name))
+        context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name), note)
         _run_stage(stage, context, record, key)
         ran.append(name)
     record.close("done")
@@ -128,8 +131,16 @@ def _run_stage(stage, context, record, key):
 
 
 def _stage_options(stage, request):
-    """Options of a stage as plain values, as they will read when `run.json` is read again."""
-    return {cls.__name__: _plain(request.option(cls).to_json()) for cls in stage.options}
+    """Options of a stage as plain values, as they will read when `run.json` is read again.
+
+    Files that options name stand there with their checksums: `--resume` notices that one has changed.
+    """
+    return {cls.__name__: _with_files(request.option(cls)) for cls in stage.options}
+
+
+def _with_files(options):
+    sums = {f"{name}_checksum": checksum(path) for name, path in options.files().items()}
+    return _plain(options.to_json()) | sums
 
 
 def _plain(values):

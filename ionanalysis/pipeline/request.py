@@ -72,6 +72,8 @@ class StageContext:
     n_threads: int
     progress: Callable[[int, int], None]
     """``progress(done, total)``."""
+    note: Callable[[str], None]
+    """Gets a sentence where something is worth knowing."""
 
     @property
     def result_dir(self):

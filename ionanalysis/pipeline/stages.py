@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import get_type_hints
 
 from ionanalysis.blocks import block_offset
+from ionanalysis.errors import NoLiveBeadsError
 from ionanalysis.executors import open_executor
 from ionanalysis.io.atomic import write_whole
+from ionanalysis.io.mask import WellFlag, read_mask
 from ionanalysis.metrics.peak_signal import raw_peak_signal
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.base import Options
@@ -65,6 +67,7 @@ def _open_run(context):
 def _basecaller(context):
     from ionanalysis.basecaller.stage import BasecallerInputs, BasecallerOptions, run_basecaller
 
+    _expect_library(context.mask_path)
     # Files are named after barcodes: those of another set would stay beside the new ones.
     for pattern in ("*.bam", "unfiltered.*/*.bam", "*_rawlib.ionstats_basecaller.json"):
         for old in context.basecaller_dir.glob(pattern):
@@ -90,6 +93,18 @@ def _basecaller(context):
             executor=executor,
             command_line=context.request.command_line,
             progress=context.progress,
+            note=context.note,
+        )
+
+
+def _expect_library(mask_path):
+    """Without library wells there would be an empty result that looks like a good one."""
+    mask = read_mask(mask_path)
+    library = mask.matches_all(WellFlag.LIVE | WellFlag.LIB)
+    if not (library & ~mask.matches(WellFlag.TF)).any():
+        raise NoLiveBeadsError(
+            f"{mask_path}: none of its {library.size} wells is a live library bead; check the library key, the flow "
+            "order and that the chip was loaded, or take the mask of these wells."
         )
 
 

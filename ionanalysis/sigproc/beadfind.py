@@ -102,9 +102,11 @@ def run_keys(run):
     InputError
         If a key is too short to be told from silence.
     """
-    keys = [KeyFlows.of(run.flow_order, run.library_key)]
-    if run.tf_key and run.tf_key != run.library_key:
-        keys.append(KeyFlows.of(run.flow_order, run.tf_key))
+    sequences = [run.library_key, *([run.tf_key] if run.tf_key and run.tf_key != run.library_key else [])]
+    try:
+        keys = [KeyFlows.of(run.flow_order, sequence) for sequence in sequences]
+    except InputError as error:
+        raise InputError(f"{run.path}: {error} Check the flow order and the number of flows in its log.") from None
     for key in keys:
         if not len(key.ones) or not len(key.zeros) or key.n_flows < 3:
             raise InputError(

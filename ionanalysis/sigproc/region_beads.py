@@ -102,7 +102,7 @@ def find_region_beads(traces, keys, options):
         image = sort_wells([traces.image], traces.image_clock, usable, traces.shape)
         if image.separation > 0:
             probability = image.bead_probability
-    empty = usable & _references(probability, sorting)
+    empty = _references(probability, sorting, usable)
     model = _Backgrounds(traces, empty, sorting)
     amplitudes, floor = _key_amplitudes(model, keys, sorting.fit, usable, empty)
     scores = [score_key(amplitudes, key, floor) for key in keys]
@@ -136,10 +136,12 @@ def _nothing(traces, keys):
     return RegionBeads(flags, fit, 0.4, weight, np.full(n_wells, np.nan), scores, scores, 0.0, nothing)
 
 
-def _references(probability, sorting):
-    empty = probability < 0.5
-    if sorting.separation == 0 and not empty.any():
-        return sorting.fit.log_tau <= np.nanquantile(sorting.fit.log_tau, 0.1)
+def _references(probability, sorting, usable):
+    """Usable wells without a bead; where there are none, the tenth that follows the bulk fastest."""
+    empty = usable & (probability < 0.5)
+    if not empty.any():
+        log_tau = sorting.fit.log_tau
+        return usable & (log_tau <= np.quantile(log_tau[usable], 0.1))
     return empty
 
 

@@ -2,16 +2,17 @@
 
 import os
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_type_hints
 
 from ionanalysis.cli.legacy.basecaller_flags import BASECALLER_FLAGS
+from ionanalysis.cli.legacy.basecaller_values import CONVERTERS, gain_drift, phase_options
 from ionanalysis.cli.legacy.effects import apply_flags
 from ionanalysis.cli.legacy.program import Program
 from ionanalysis.cli.progress import open_progress
 from ionanalysis.cli.run import terminated_as_interrupt
-from ionanalysis.errors import InputError, OutputError, UsageError
+from ionanalysis.errors import InputError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
@@ -19,16 +20,6 @@ from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.stage import StageOptions
 
 CLASSES = (StageOptions, PhaseOptions, SolverOptions, FilterOptions, TrimOptions, BarcodeOptions)
-
-OUTSIDE = {
-    "barcode-mode": (0, 3, 2),
-    "barcode-filter": (0, 0.999999, 0.01),
-    "barcode-filter-weight": (0, 1, 0.1),
-    "barcode-filter-minreads": (0, float("inf"), 20),
-    "barcode-error-filter": (0, 1.999999, 0.0),
-    "barcode-filter-postpone": (0, 2, 0),
-}
-"""Least and greatest value of an option, and what the original puts in place of one outside (basecaller.md 1.9)."""
 
 
 def main(argv=None):
@@ -38,7 +29,7 @@ def main(argv=None):
 
 
 def _call_bases(values, words, note):
-    from ionanalysis.basecaller.stage import BasecallerInputs, BasecallerOptions, run_basecaller
+    from ionanalysis.basecaller.stage import BasecallerInputs, run_basecaller, run_phase_estimation
 
     if words:
         raise UsageError(f"{words[0]!r} belongs to no option; --help lists the options.")
@@ -46,25 +37,25 @@ def _call_bases(values, words, note):
     for text in effects.notes:
         note(text)
     asked = effects.arguments
+    options = _options(effects, values, note)
     offset = _block_offset(asked)
-    wells, mask = find_wells(asked, offset)
+    pairs = find_wells(asked, offset)
+    _check(asked, values, pairs)
     output_dir = Path(asked.get("output_dir", "."))
     datasets = asked.get("datasets")
     inputs = BasecallerInputs(
-        wells=wells,
-        mask=mask,
+        wells=tuple(wells for wells, _ in pairs),
+        mask=tuple(mask for _, mask in pairs),
         run_id=asked.get("run_id") or _hashed_run_id(output_dir),
         flow_cycle=asked.get("flow_order", "").upper(),
         datasets=Path(datasets) if datasets else None,
         offset=offset,
         **{name: asked[name].upper() for name in ("library_key", "tf_key") if name in asked},
     )
-    kinds = get_type_hints(BasecallerOptions)
-    options = BasecallerOptions(**{part.name: effects.option(kinds[part.name]) for part in fields(BasecallerOptions)})
     n_threads = asked.get("n_threads") or len(os.sched_getaffinity(0))
-    phase = known_phase(asked, mask, note)
-    if asked.get("only_phase"):
-        _write_phase(inputs, output_dir, options.phase, phase, n_threads)
+    command_line = shlex.join(["BaseCaller", *(f"--{name}={_written(values[name])}" for name in values)])
+    if asked.get("just_phase_estimation"):
+        run_phase_estimation(inputs, output_dir, options, n_threads=n_threads, command_line=command_line)
         return
     with terminated_as_interrupt(), open_progress() as progress, open_executor(f"threads:{n_threads}") as executor:
         run_basecaller(
@@ -72,64 +63,49 @@ def _call_bases(values, words, note):
             output_dir,
             options,
             executor=executor,
-            phase=phase,
-            command_line=shlex.join(["BaseCaller", *(f"--{name}={values[name]}" for name in values)]),
+            command_line=command_line,
             progress=lambda done, total: progress("basecaller", done, total),
+            note=note,
         )
 
 
-def known_phase(asked, mask, note):
-    """Phase that the command line fixes or names a file of; None where it is to be estimated.
+def _options(effects, values, note):
+    """Options of all parts of the stage, phase as the flags for it say together."""
+    from ionanalysis.basecaller.stage import BasecallerOptions
 
-    Parameters
-    ----------
-    asked : dict
-        `phase_values` (CF, IE, DR of the whole chip) wins over `phase_file`.
-    mask : path
-        Its size is that of the chip; files of the original do not tell it.
-    note : callable
-        Gets a sentence when the file cannot be used: phase is then estimated (basecaller.md 3.7).
-
-    Raises
-    ------
-    UsageError
-        If a value is no fraction.
-    """
-    from ionanalysis.basecaller.phase import PhaseEstimate
-    from ionanalysis.io.mask import read_mask
-
-    shape = read_mask(mask).shape
-    if "phase_values" in asked:
-        if not all(0 <= value < 1 for value in asked["phase_values"]):
-            raise UsageError(f"--libcf-ie-dr {asked['phase_values']}: must be fractions per flow, at least 0, below 1.")
-        cf, ie, dr = asked["phase_values"]
-        return PhaseEstimate.uniform(cf, ie, dr, shape)
-    if "phase_file" not in asked:
-        return None
-    try:
-        return PhaseEstimate.read(asked["phase_file"], shape)
-    except InputError as error:
-        note(f"--phase-estimation-file {asked['phase_file']} cannot be used, phase is estimated: {error}")
-        return None
+    kinds = get_type_hints(BasecallerOptions)
+    given = {part.name: effects.option(kinds[part.name]) for part in fields(BasecallerOptions)}
+    arguments = {name: effects.arguments.get(name) for name in ("phasing_estimator", "phase_file")}
+    if "dephaser" in effects.arguments:
+        given["solver"] = replace(given["solver"], gain_drift=gain_drift(effects.arguments["dephaser"]))
+    fixed = given["phase"].phase
+    given["phase"] = replace(
+        given["phase"],
+        **phase_options(**arguments, fixed=fixed, initial=values.get("initcf-ie-dr"), note=note),
+    )
+    return BasecallerOptions(**given)
 
 
-def _write_phase(inputs, output_dir, options, phase, n_threads):
-    """What `--just-phase-estimation` leaves: PhaseEstimates.json, which `--phase-estimation-file` reads."""
-    from ionanalysis.basecaller.calling import estimate_phase
-    from ionanalysis.basecaller.stage import open_inputs
+def _check(asked, values, pairs):
+    """Refuse what the original refuses, and what would be something else here."""
+    if asked.get("diagonal_state_prog"):
+        raise UsageError(
+            "--diagonal-state-prog is not offered: the model here has no diagonal states; leave the option out "
+            "to call the reads with ordinary ones."
+        )
+    if len(pairs) > 1 and values.get("clonal-filter-solve"):
+        raise UsageError(
+            f"--clonal-filter-solve cannot judge sums of {len(pairs)} wells files; "
+            "give one file or switch the filter off."
+        )
 
-    wells, mask = open_inputs(inputs)
-    if phase is None:
-        phase = estimate_phase(wells, mask, options=options, key=inputs.library_key, n_threads=n_threads)
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{output_dir}: cannot be made ({error.strerror}); choose another place.") from error
-    phase.write(output_dir / "PhaseEstimates.json")
+
+def _written(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def find_wells(asked, offset):
-    """Wells file and mask, as the original looks for them (basecaller.md 1.1).
+    """Wells files, each with its mask, as the original looks for them (basecaller.md 1.1).
 
     Parameters
     ----------
@@ -141,10 +117,12 @@ def find_wells(asked, offset):
     Raises
     ------
     UsageError
-        If there are several wells files, or the lists do not match.
+        If the lists do not match, or there are more than eight.
     InputError
         If a file is missing.
     """
+    from ionanalysis.basecaller.inputs import MAX_FILES
+
     wells, masks = asked.get("wells", ()), asked.get("masks", ())
     folders = [Path(folder) for folder in asked.get("input_dirs", (".",))]
     if wells or masks:
@@ -153,15 +131,17 @@ def find_wells(asked, offset):
         pairs = [(Path(one), Path(other)) for one, other in zip(wells, masks, strict=True)]
     else:
         pairs = [_in_folder(folder, offset) for folder in folders]
-    if len(pairs) > 1:
-        raise UsageError(f"{len(pairs)} wells files are given; sums of several are not offered, give one.")
-    found, mask = pairs[0]
-    if not mask.exists():
-        mask = folders[0] / "bfmask.bin"
-    for path, what in ((found, "1.wells"), (mask, "analysis.bfmask.bin or bfmask.bin")):
-        if not path.is_file():
-            raise InputError(f"{path}: there is no such file; name the directory of {what} with --input-dir.")
-    return found, mask
+    if not 1 <= len(pairs) <= MAX_FILES:
+        raise UsageError(f"{len(pairs)} wells files are given; expected 1 to {MAX_FILES}.")
+    found = []
+    for number, (path, given_mask) in enumerate(pairs):
+        spare = folders[min(number, len(folders) - 1)] / "bfmask.bin"
+        mask = given_mask if given_mask.exists() else spare
+        for place, what in ((path, "1.wells"), (mask, "analysis.bfmask.bin or bfmask.bin")):
+            if not place.is_file():
+                raise InputError(f"{place}: there is no such file; name the directory of {what} with --input-dir.")
+        found.append((path, mask))
+    return found
 
 
 def _in_folder(folder, offset):
@@ -182,14 +162,3 @@ def _hashed_run_id(output_dir):
 
     # The original does so; `ionanalysis run` never takes it from a path.
     return hash_run_id(str(output_dir.resolve()))
-
-
-def _replaced(least, most, instead):
-    return lambda value: value if least <= value <= most else instead
-
-
-CONVERTERS = {name: _replaced(*bounds) for name, bounds in OUTSIDE.items()} | {
-    "keynormalizer": lambda value: value if value in ("adaptive", "off") else "gain",
-    "trim-adapter": lambda value: () if value == ("off",) else value,
-    "trim-adapter-tf": lambda value: () if value == ("off",) else value,
-}

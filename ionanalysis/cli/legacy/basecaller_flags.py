@@ -2,9 +2,8 @@
 
 from ionanalysis.cli.legacy.flags import FlagTable
 
-_ONE_SOLVER = "! one solver serves every case here"
 _LOCAL_OPTIMUM = "! the search here has its own bounds"
-_PHASE = "! one joint fit per region estimates phase"
+_PHASE = "! the fit of phase has its own steps, weights and outlier limit"
 _CLONAL = "! polyclonal wells are told by signal processing, not again by base calling"
 _HANDLES = "! handles behind barcodes are not looked for yet"
 _END_BARCODES = "! barcodes at the 3' end are not looked for yet"
@@ -21,8 +20,8 @@ BASECALLER_FLAGS = FlagTable(
             "texts",
             "@input_dirs directory of 1.wells and analysis.bfmask.bin, or of a block_X.._Y.. with them [.]",
         ),
-        ("wells", "texts", "@wells wells file, with --mask instead of --input-dir"),
-        ("mask", "texts", "@masks mask of the wells file"),
+        ("wells", "texts", "@wells wells files whose signals are added up, with --mask instead of --input-dir"),
+        ("mask", "texts", "@masks mask of each wells file"),
         ("output-dir o", "text", "@output_dir where files are written [.]"),
         ("lib-key", "text", "@library_key key of library reads [TCAG]"),
         ("librarykey", "text", "@library_key key of library reads [TCAG]"),
@@ -35,12 +34,17 @@ BASECALLER_FLAGS = FlagTable(
         ("num-threads-bamwriter", "int", "! the workers that call reads also compress them"),
         ("compress-bam", "bool", "! BAM files are always compressed"),
         ("keynormalizer", "text", "SolverOptions.key_normalisation"),
-        ("wells-normalization", "text", "! each read is normalised by itself"),
-        ("compress-multi-taps", "bool", "! one wells file is read"),
-        ("dephaser", "text", _ONE_SOLVER),
+        ("wells-normalization", "text", "StageOptions.wells_normalisation"),
+        ("compress-multi-taps", "bool", "="),
+        (
+            "dephaser",
+            "text",
+            "@dephaser treephaser-vec, -swan, -adaptive, -sse: a gain that drifts along the read, dp-treephaser: one "
+            "gain; other solvers are refused [treephaser-vec]",
+        ),
         ("window-size", "int", "! gain and offset drift along a read; there is no window"),
-        ("skip-droop", "bool", _ONE_SOLVER),
-        ("diagonal-state-prog", "bool", _ONE_SOLVER),
+        ("skip-droop", "bool", "! droop is part of the model: it is always estimated and used"),
+        ("diagonal-state-prog", "bool", "@diagonal_state_prog refused when on: the model has no diagonal states [off]"),
         ("skip-recal-during-normalization", "bool", "! no calibration models are applied"),
         ("bad-path-limit", "int", _LOCAL_OPTIMUM),
         ("many-path-limit", "int", "! has none in the original either"),
@@ -50,12 +54,12 @@ BASECALLER_FLAGS = FlagTable(
         ("flow-predictors", "bool", "! no flow-space qualities are written"),
         ("trim-zm", "bool", "="),
         ("debug-normalization-bam", "bool", "! tags Ya, Yb, Yw and Yx are not written"),
-        ("just-phase-estimation", "bool", "@only_phase write PhaseEstimates.json and stop [off]"),
+        ("just-phase-estimation", "bool", "@just_phase_estimation write PhaseEstimates.json and stop [off]"),
         ("calibrate-tfs", "bool", "! no calibration models are applied"),
         ("num-unfiltered", "int", "="),
-        ("only-process-unfiltered-set", "bool", "! all reads are processed"),
-        ("downsample-size", "int", "! all reads are kept"),
-        ("downsample-fraction", "float", "! all reads are kept"),
+        ("only-process-unfiltered-set", "bool", "="),
+        ("downsample-size", "int", "="),
+        ("downsample-fraction", "float", "="),
         ("calibration-training", "int", "! there is no training mode yet"),
         ("calibration-panel", "text", "! there is no training mode yet"),
         ("calibration-json", "text", "! no calibration models are applied"),
@@ -66,30 +70,35 @@ BASECALLER_FLAGS = FlagTable(
         ("read-structure-file", "text", "! handles and tags are set by their own options"),
         ("inline-control", "bool", "! control inserts are not post-processed"),
         ("inlinecontrol-reference", "text", "! control inserts are not post-processed"),
-        ("rows r", "range", "! all wells of the file are called"),
-        ("cols c", "range", "! all wells of the file are called"),
+        ("rows r", "range", "="),
+        ("cols c", "range", "="),
         ("region-size", "ints2", "StageOptions.region_cols+region_rows"),
         ("block-offset", "ints2", "@block_offset column and row of the first well on the chip [0,0]"),
         ("block-col-offset", "int", "@block_col_offset the column of --block-offset"),
         ("block-row-offset", "int", "@block_row_offset the row of --block-offset"),
         ("ignore-washouts", "bool", "="),
-        ("float-exceptions", "bool", "! numbers that are not finite get a status instead"),
-        # phase estimation
-        ("phasing-estimator", "text", "! there is one estimator"),
         (
-            "libcf-ie-dr",
-            "floats3",
-            "@phase_values CF, IE and DR of the whole chip, fractions per flow, instead of estimates",
+            "float-exceptions",
+            "bool",
+            "! signals that are no finite numbers read as 0 and are counted; nothing is trapped",
         ),
+        # phase estimation
+        (
+            "phasing-estimator",
+            "text",
+            "@phasing_estimator spatial-refiner-2: from two halves of the reads, spatial-refiner: from all, override: "
+            "the values of --initcf-ie-dr [spatial-refiner-2]",
+        ),
+        ("libcf-ie-dr", "floats3", "PhaseOptions.phase"),
         ("initcf-ie-dr", "floats3", "PhaseOptions.initial_cf+initial_ie+initial_dr"),
         ("phase-estimation-file", "text", "@phase_file PhaseEstimates.json or BaseCaller.json to take phase from"),
-        ("max-phasing-levels", "int", _PHASE),
+        ("max-phasing-levels", "int", "PhaseOptions.levels"),
         ("phasing-fullchip-iterations", "int", _PHASE),
         ("phasing-region-iterations", "int", _PHASE),
         ("phasing-num-reads", "int", "PhaseOptions.phase_reads"),
-        ("phasing-min-reads", "int", _PHASE),
-        ("phasing-start-flow", "int", _PHASE),
-        ("phasing-end-flow", "int", _PHASE),
+        ("phasing-min-reads", "int", "PhaseOptions.region_reads"),
+        ("phasing-start-flow", "int", "PhaseOptions.first_flow"),
+        ("phasing-end-flow", "int", "PhaseOptions.end_flow"),
         ("phasing-signal-cutoff", "float", _PHASE),
         ("phasing-residual-filter", "float", _PHASE),
         ("phase-normalization", "text", _PHASE),

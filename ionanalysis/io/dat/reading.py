@@ -144,11 +144,11 @@ def _time_base(file, times, check):
 
 def _frame_counts(times, header):
     """Counts that the times give; what the header tells decides only where it tells of long frames."""
-    told, n_frames = header.n_uncompressed_frames, header.n_frames
+    n_frames, n_base_frames = header.n_frames, header.n_base_frames
     if n_frames == 1:
         return np.ones(1, np.int32)
-    if told > n_frames:
-        return frame_counts_from_times(times, told)
+    if n_base_frames > n_frames:
+        return frame_counts_from_times(times, n_base_frames)
     try:
         return frame_counts_from_times(times)
     except InputError:

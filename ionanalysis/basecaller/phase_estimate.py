@@ -1,0 +1,169 @@
+"""Estimation of phase over a chip: regions, the reads that tell, and the two halves of them (basecaller.md 3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+
+import numpy as np
+
+from ionanalysis.basecaller.keys import normalise_key, shows_key
+from ionanalysis.basecaller.phase import PhaseEstimate
+from ionanalysis.basecaller.phase_fit import PhaseFit, fit_phase, n_flows_read
+from ionanalysis.blocks import Block
+from ionanalysis.flows import FlowOrder
+
+_TILE = 50
+
+
+@dataclass(frozen=True, eq=False)
+class ReadSource:
+    """Where an estimate gets its reads.
+
+    Attributes
+    ----------
+    read : callable
+        ``read(block, flows)`` gives the signals of a rectangle, float32 (n_rows, n_cols, n_flows).
+    usable : ndarray of shape (n_rows, n_cols), bool
+        Library wells to use. The estimate spans the whole chip all the same; where no wells are used, it is the
+        average.
+    flow_order : FlowOrder
+    key : str
+        Library key.
+    """
+
+    read: Callable
+    usable: np.ndarray
+    flow_order: FlowOrder
+    key: str
+
+
+def phase_of(source, options, *, map_regions=map):
+    """CF, IE, DR of a chip: as the options say, from a file, or estimated.
+
+    Parameters
+    ----------
+    source : ReadSource
+    options : PhaseOptions
+    map_regions : callable
+        `map`, or that of an executor of threads; must keep the order.
+
+    Returns
+    -------
+    PhaseEstimate
+
+    Raises
+    ------
+    InputError
+        If the file of the options cannot be used.
+    """
+    shape = tuple(source.usable.shape)
+    if options.phase is not None:
+        cf, ie, dr = options.phase
+        return PhaseEstimate.uniform(cf, ie, dr, shape)
+    if options.phase_file is not None:
+        return PhaseEstimate.read(options.phase_file, shape)
+    grid = _grid(shape, int(source.usable.sum()), options)
+    height, width = (-(-size // n) for size, n in zip(shape, grid, strict=True))
+    # Rounding up can leave no wells for the last regions.
+    grid = (-(-shape[0] // height), -(-shape[1] // width))
+    start = np.array([options.initial_cf, options.initial_ie, options.initial_dr])
+
+    samples = [_Sample(source, region, options) for region in Block(0, 0, *shape).tiles(height, width)]
+    halves = (0, 1) if options.estimator == "crossed" else (None,)
+    # Both halves of a region, one after the other: two threads serve a chip of one region, too.
+    tasks = [(sample, half) for sample in samples for half in halves]
+    fits = list(map_regions(lambda task: fit_phase(task[0].take(task[1]), source.flow_order, start, options), tasks))
+    estimates = [
+        _estimate(fits[place :: len(halves)], grid, shape, start, options.least_reads) for place in range(len(halves))
+    ]
+    return PhaseEstimate.crossed(*estimates) if len(estimates) == 2 else estimates[0]
+
+
+class _Sample:
+    """The reads of one region, read once and given away half by half, so that few regions are in memory at a time."""
+
+    def __init__(self, source, region, options):
+        self._read = partial(_signals_of, source, region, options)
+        self._lock = Lock()
+        self._waiting = None
+
+    def take(self, half):
+        """Signals of the reads of a half; of all for None."""
+        if half is None:
+            return self._read()[0]
+        with self._lock:
+            if self._waiting is None:
+                signals, halves = self._read()
+                self._waiting = {which: signals[halves == which] for which in (0, 1)}
+            return self._waiting.pop(half)
+
+
+def _signals_of(source, region, options):
+    """Key-normalised signals of the reads of a region to use, float32 (n, n_flows), and the half each belongs to.
+
+    One sample serves both halves: to cross them costs no more than not to.
+    """
+    flows = slice(n_flows_read(source.flow_order, options))
+    flowgram = source.flow_order.key_flowgram(source.key)
+    parts = [np.zeros((0, n_flows_read(source.flow_order, options)), np.float32)]
+    halves, n_found = [np.zeros(0, np.intp)], 0
+    # Tiles from all over the region: no more of the file is read than it takes.
+    tiles = region.tiles(_TILE, _TILE)
+    for number in np.random.default_rng(len(tiles)).permutation(len(tiles)):
+        tile = tiles[number]
+        row, col = np.nonzero(source.usable[tile.slices])
+        if not len(row):
+            continue
+        signals = normalise_key(source.read(tile, flows)[row, col], flowgram)
+        shown = shows_key(signals, flowgram)
+        parts.append(signals[shown])
+        halves.append((row + col + tile.row + tile.col)[shown] % 2)
+        n_found += len(parts[-1])
+        if n_found >= options.phase_reads:
+            break
+    signals, half = np.concatenate(parts), np.concatenate(halves)
+    if len(signals) <= options.phase_reads:
+        return signals, half
+    # Each half is thinned by itself: neighbours belong to different halves, every second read to one.
+    chosen = np.concatenate([_spread(np.flatnonzero(half == which), options.phase_reads // 2) for which in (0, 1)])
+    chosen.sort()
+    return signals[chosen], half[chosen]
+
+
+def _spread(numbers, n_wanted):
+    if len(numbers) <= n_wanted:
+        return numbers
+    return numbers[np.linspace(0, len(numbers) - 1, n_wanted).round().astype(int)]
+
+
+def _grid(shape, n_reads, options):
+    """Rows and columns of regions: as asked, else as many as leave enough reads to each."""
+    if options.region_size:
+        return tuple(-(-size // options.region_size) for size in shape)
+    n_regions = max(1, n_reads // options.region_reads)
+    aspect = np.sqrt(shape[0] / shape[1])
+    side, most = np.sqrt(n_regions), 2 ** (options.levels - 1)
+    shorter, longer = sorted((side * aspect, side / aspect))
+    n_shorter = int(np.clip(round(shorter), 1, most))
+    # Rounding the shorter side up must not leave too few reads to each.
+    n_longer = int(np.clip(min(round(longer), n_regions // n_shorter), 1, most))
+    return (n_shorter, n_longer) if shape[0] <= shape[1] else (n_longer, n_shorter)
+
+
+def _estimate(fits: list[PhaseFit], grid, shape, start, least_reads):
+    """Estimate of a grid from the fits of its regions; those with too few reads take the average of the others."""
+    n_reads = np.array([fit.n_reads for fit in fits])
+    enough = n_reads >= least_reads
+    average = start
+    if enough.any():
+        weights = n_reads[enough] / n_reads[enough].sum()
+        average = weights @ np.array([fit.values for fit in fits])[enough]
+    values = np.array([fit.values if good else average for fit, good in zip(fits, enough, strict=True)])
+    errors = np.array([fit.errors if good else np.full(3, np.nan) for fit, good in zip(fits, enough, strict=True)])
+    return PhaseEstimate(
+        values.reshape(*grid, 3),
+        errors.reshape(*grid, 3),
+        n_reads.reshape(grid).astype(np.int32),
+        shape,
+    )
