@@ -8,6 +8,9 @@ import numpy as np
 from ionanalysis.errors import InputError
 
 NUCS = "ACGT"
+
+MAX_RUN = 23
+"""Longest homopolymer that is called."""
 """Nucleotides in code order: A, C, G, T are 0, 1, 2, 3 wherever bases are numbers."""
 
 DEFAULT_CYCLE = "TACGTACGTCTGAGCATCGATCGATGTACAGC"

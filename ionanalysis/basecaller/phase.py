@@ -1,12 +1,20 @@
 """How the strands of a well fall out of phase: the model's signals, and its estimation from a chip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ionanalysis._core import phase as kernels
-from ionanalysis.basecaller.phase_json import NAMES, phasing_section, read_grid, sections_of_halves, subset_section
+from ionanalysis.basecaller.phase_json import (
+    NAMES,
+    phasing_section,
+    read_grid,
+    read_response,
+    response_section,
+    sections_of_halves,
+    subset_section,
+)
 from ionanalysis.errors import InputError, expect_shape
 from ionanalysis.io.jsonfile import read_json, write_json
 
@@ -95,6 +103,9 @@ class PhaseEstimate:
     halves : tuple of PhaseEstimate
         Estimates from the wells with even and with odd row + column, of which `values` are the averages; empty
         where reads were not divided.
+    response : ndarray of shape (4, 25), float32, or None
+        Signal of runs by nucleotide and length (`response.estimate_response`), the same for the whole chip; None where
+        it was not estimated: then each base gives as much as any other.
     """
 
     values: np.ndarray
@@ -102,6 +113,7 @@ class PhaseEstimate:
     n_reads: np.ndarray
     shape: tuple
     halves: tuple = ()
+    response: np.ndarray | None = None
 
     def __post_init__(self):
         expect_shape("errors", self.errors, self.values.shape, "as values")
@@ -180,7 +192,10 @@ class PhaseEstimate:
         More than the original's: standard errors, numbers of reads, and the size of the block. Ours is the average of
         both halves, the original's repeats the second.
         """
-        return phasing_section(self.values, self.errors, self.n_reads, self.shape)
+        section = phasing_section(self.values, self.errors, self.n_reads, self.shape)
+        if self.response is not None:
+            section["Response"] = response_section(self.response)
+        return section
 
     def sections(self):
         """All that a file holds of the estimate: ``Phasing`` and, with halves, ``TrainSubset``."""
@@ -209,11 +224,12 @@ class PhaseEstimate:
         spanned = _shape(whole or {}, shape)
         grids = [read_grid(section) for section in halves or [whole]]
         parts = [cls(values, errors, n_reads, spanned) for values, errors, n_reads in grids]
+        response = read_response((whole or {}).get("Response"))
         if len(parts) == 1:
-            return parts[0]
+            return replace(parts[0], response=response)
         if parts[0].values.shape != parts[1].values.shape:
             raise InputError("phase estimates of the two halves of the reads have grids of different sizes.")
-        return cls.crossed(*parts)
+        return replace(cls.crossed(*parts), response=response)
 
     def write(self, path):
         """Write as a JSON file that `read` and ``--phase-estimation-file`` understand, the original's too."""

@@ -1,17 +1,19 @@
 """Estimation of phase over a chip: regions, the reads that tell, and the two halves of them (basecaller.md 3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 
 import numpy as np
 
-from ionanalysis.basecaller.keys import normalise_key, shows_key
+from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
 from ionanalysis.basecaller.phase import PhaseEstimate
 from ionanalysis.basecaller.phase_fit import PhaseFit, fit_phase, n_flows_read
+from ionanalysis.basecaller.response import estimate_response
 from ionanalysis.blocks import Block
 from ionanalysis.flows import FlowOrder
+from ionanalysis.options.basecaller import SolverOptions
 
 _TILE = 50
 
@@ -77,7 +79,32 @@ def phase_of(source, options, *, map_regions=map):
     estimates = [
         _estimate(fits[place :: len(halves)], grid, shape, start, options.least_reads) for place in range(len(halves))
     ]
-    return PhaseEstimate.crossed(*estimates) if len(estimates) == 2 else estimates[0]
+    estimate = PhaseEstimate.crossed(*estimates) if len(estimates) == 2 else estimates[0]
+    if not options.response_reads:
+        return estimate
+    response = _response(source, Block(0, 0, *shape).tiles(height, width), estimate, options)
+    return replace(estimate, response=response)
+
+
+def _response(source, regions, estimate, options):
+    """Response of the chip, from reads of as many regions as it takes, in an order that hops over the chip.
+
+    Its few numbers rest on too many runs for a read's own to matter: it is not crossed.
+    """
+    parts, phases, n_found = [], [], 0
+    for number in np.random.default_rng(len(regions)).permutation(len(regions)):
+        signals = _signals_of(source, regions[number], options)[0]
+        parts.append(signals[: options.response_reads - n_found])
+        values = estimate.values.reshape(-1, 3)[number]
+        phases.append(np.tile(values, (len(parts[-1]), 1)))
+        n_found += len(parts[-1])
+        if n_found >= options.response_reads:
+            break
+    order = source.flow_order.limited(n_flows_read(source.flow_order, options))
+    signals, flowgram = np.concatenate(parts), order.key_flowgram(source.key)
+    pinned = pinned_flows(signals, [flowgram], np.zeros(len(signals), np.intp))
+    solver = replace(SolverOptions(), beam=options.beam)
+    return estimate_response(signals, order, np.concatenate(phases), solver, pinned=pinned)
 
 
 class _Sample:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ionanalysis.errors import InputError
+from ionanalysis.flows import MAX_RUN, NUCS
 
 NAMES = ("CF", "IE", "DR")
 
@@ -115,3 +116,30 @@ def _grid(lists, n_rows, n_cols):
 def _plain(values):
     """JSON has no NaN: null stands for unknown."""
     return [value if np.isfinite(value) else None for value in values.tolist()]
+
+
+def response_section(response):
+    """Signal of runs by nucleotide and length, from length 1 on, rounded to what can be told."""
+    return {nuc: [round(float(value), 4) for value in row[1:]] for nuc, row in zip(NUCS, response, strict=True)}
+
+
+def read_response(section):
+    """The array that `response_section` was made of, float32 (4, MAX_RUN + 2); None without a section.
+
+    Raises
+    ------
+    InputError
+        If it is no such section, or signals do not rise with length.
+    """
+    if section is None:
+        return None
+    try:
+        response = np.array([[0.0, *section[nuc]] for nuc in NUCS], np.float32)
+    except (KeyError, TypeError, ValueError):
+        response = np.zeros((0, 0), np.float32)
+    if response.shape != (4, MAX_RUN + 2) or not np.isfinite(response).all() or (np.diff(response, axis=1) <= 0).any():
+        raise InputError(
+            f"`Response` of phase estimates must have {MAX_RUN + 1} rising signals for each of {', '.join(NUCS)}; "
+            "estimate the phase again."
+        )
+    return response

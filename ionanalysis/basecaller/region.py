@@ -138,7 +138,16 @@ def _call(job, block, signals, rows, cols, tf, verdict):
     plan = job.plan
     flowgrams = [plan.flow_order.key_flowgram(key) for key in (plan.library_key, plan.tf_key)]
     pinned = pinned_flows(signals, flowgrams, tf.astype(np.intp))
-    called = call_block(signals, row, col, plan.flow_order, job.phase.at(row, col), job.solver, pinned=pinned)
+    called = call_block(
+        signals,
+        row,
+        col,
+        plan.flow_order,
+        job.phase.at(row, col),
+        job.solver,
+        pinned=pinned,
+        response=job.phase.response,
+    )
     return finish_reads(called, tf, verdict, plan)
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ionanalysis.basecaller.solve import MAX_RUN, linear_response, solve_runs
+from ionanalysis.basecaller.solve import linear_response, solve_runs
+from ionanalysis.flows import MAX_RUN
 
 LONGEST = 6
 """Longest runs that are learned from; for longer ones the curve goes on straight."""

@@ -6,16 +6,13 @@ from ionanalysis._core import solve as kernels
 from ionanalysis.basecaller.called import CALLED, NO_BASES, NO_SIGNAL, CalledReads
 from ionanalysis.basecaller.quality import base_qualities
 from ionanalysis.errors import expect_shape
-from ionanalysis.flows import NUCS
+from ionanalysis.flows import MAX_RUN, NUCS
 from ionanalysis.options.basecaller import SolverOptions
-
-MAX_RUN = 23
-"""Longest homopolymer that is called."""
 
 _LETTERS = np.frombuffer(NUCS.encode(), np.uint8)
 
 
-def call_block(signals, row, col, flow_order, phase_values, options=None, *, pinned=None, table=None):
+def call_block(signals, row, col, flow_order, phase_values, options=None, *, pinned=None, response=None, table=None):
     """Call the bases of reads whose signals are already scaled by their key.
 
     Parameters
@@ -31,6 +28,8 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
     options : SolverOptions, optional
     pinned : ndarray of shape (n, n_known), int8, optional
         What is known of the first flows of each read (`keys.pinned_flows`).
+    response : ndarray of shape (4, MAX_RUN + 2), float32, optional
+        Signal of runs by nucleotide and length (`PhaseEstimate.response`); each base as much as any other by default.
     table : PhredTable, optional
         Of our own predictors (`quality.PREDICTORS`); the shipped one by default.
 
@@ -55,7 +54,7 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
     expect_shape("signals", signals, (len(row), n_flows), "one row per read, one column per flow")
     phase_values = np.ascontiguousarray(phase_values, np.float64)
     expect_shape("phase_values", phase_values, (len(row), 3), "cf, ie, dr of each read")
-    solved = solve_runs(signals, flow_order, phase_values, options, pinned=pinned)
+    solved = solve_runs(signals, flow_order, phase_values, options, pinned=pinned, response=response)
     return reads_of_runs(solved, row, col, flow_order, phase_values, base_qualities(solved, options, table))
 
 

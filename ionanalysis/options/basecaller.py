@@ -83,6 +83,9 @@ class PhaseOptions(Options):
         2000, "usable reads a region must have, where regions are chosen by reads", least=1, flag="phase-region-reads"
     )
     levels: int = option(4, "at most 2^(levels - 1) regions a side", least=1, most=8, flag="phase-levels")
+    response_reads: int = option(
+        500, "reads from which the signal of long runs is learned; 0 takes each base for as much", least=0, most=100_000
+    )
     phase_reads: int = option(1000, "reads used per region, both halves together", least=20, most=100_000)
     least_reads: int = option(
         25, "reads of one half of a region below which it takes the average of the others", least=1

@@ -108,7 +108,7 @@ def training_bases(chip_options):
     signals, row, col = signals[shown], row[shown], col[shown]
     rates = phase.at(row, col)
     pinned = pinned_flows(signals, [gram], np.zeros(len(signals), np.intp))
-    solved = solve_runs(np.ascontiguousarray(signals, np.float64), order, rates, solver, pinned=pinned)
+    solved = solve_runs(signals, order, rates, solver, pinned=pinned, response=phase.response)
     predictors = quality_predictors(solved, solver)
     reads = reads_of_runs(solved, row, col, order, rates, np.zeros(len(predictors)))
     judged, wrong = _compare(reads, chip.truth.sequence[row, col], order)
