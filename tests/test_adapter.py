@@ -54,7 +54,7 @@ def test_the_better_of_two_adapters_wins_by_the_separation(perfect_reads):
 def test_residuals_count_in_mode_1_only(perfect_reads):
     reads = perfect_reads([INSERT + P1_ADAPTER], FLOWS)
     reads.signal[0, 40] += 0.4
-    plain = find_adapters(reads, FLOWS, (P1_ADAPTER,), with_residuals=False)
+    plain = find_adapters(reads, FLOWS, (P1_ADAPTER,), mode=0)
     assert plain.score[0] == 1
     assert find_adapters(reads, FLOWS, (P1_ADAPTER,)).score[0] == pytest.approx(1 - 0.16 / 55, abs=1e-6)
 

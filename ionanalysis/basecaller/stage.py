@@ -13,12 +13,14 @@ from ionanalysis import __version__
 from ionanalysis.basecaller import run_files
 from ionanalysis.basecaller.adapter import check_adapter
 from ionanalysis.basecaller.bam_files import BamFiles, HeaderFacts
-from ionanalysis.basecaller.barcodes import barcode_templates
+from ionanalysis.basecaller.barcodes import barcode_templates, template_signals
 from ionanalysis.basecaller.calling import estimate_phase
 from ionanalysis.basecaller.classes import read_classes
+from ionanalysis.basecaller.clonal import model_of
 from ionanalysis.basecaller.datasets import library_dataset, read_datasets, tf_dataset
 from ionanalysis.basecaller.finish import FinishPlan
-from ionanalysis.basecaller.phase import PhaseEstimate, predict_signal
+from ionanalysis.basecaller.phase import PhaseEstimate
+from ionanalysis.basecaller.plan import complete_plan
 from ionanalysis.basecaller.region import (
     LIBRARY,
     NOT_READ,
@@ -37,9 +39,12 @@ from ionanalysis.executors import map_blocks, open_executor
 from ionanalysis.flows import LIBRARY_KEY, TF_KEY, FlowOrder
 from ionanalysis.io.jsonfile import write_json
 from ionanalysis.io.mask import NO_READ, Mask, WellFlag, read_mask, write_barcode_mask, write_mask
+from ionanalysis.io.read_names import named_wells
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
+from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.stage import StageOptions
 from ionanalysis.wells import is_hdf5, open_wells
 
@@ -76,6 +81,8 @@ class BasecallerOptions:
     filters: FilterOptions = field(default_factory=FilterOptions)
     trims: TrimOptions = field(default_factory=TrimOptions)
     barcodes: BarcodeOptions = field(default_factory=BarcodeOptions)
+    clonality: ClonalityOptions = field(default_factory=ClonalityOptions)
+    flow_tags: FlowTagOptions = field(default_factory=FlowTagOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +179,18 @@ def run_basecaller(
             n_threads=getattr(executor, "_max_workers", None),
         )
     plan = _plan(inputs, options, flow_order, phase)
-    job = CallJob(wells, plan, phase, options.solver, options.stage, inputs.run_id, inputs.offset)
+    job = CallJob(
+        wells,
+        plan,
+        phase,
+        options.solver,
+        options.stage,
+        inputs.run_id,
+        inputs.offset,
+        options.clonality,
+        model_of(wells, mask, inputs, options, flow_order, output_dir),
+        options.flow_tags,
+    )
     facts = HeaderFacts(
         flow_order.letters,
         inputs.run_id,
@@ -181,8 +199,8 @@ def run_basecaller(
         command_line,
         options.trims.trim_adapter,
     )
-    sampled = _sample(mask, options.stage)
-    run = _Run(inputs, output_dir, options, job, facts, sampled, mask, started)
+    called = _called_wells(mask, inputs, options.stage)
+    run = _Run(inputs, output_dir, options, job, facts, _sample(called, options.stage), mask, called, started)
     tally, verdicts, barcodes = run.call(executor, progress)
     if tally.n_bad_values and note:
         note(f"{inputs.wells}: {tally.n_bad_values} signals of {tally.n_values} are no finite numbers; taken as 0.")
@@ -242,29 +260,34 @@ def _plan(inputs, options, flow_order, phase):
     if library.barcoded:
         groups = [library.groups[number] for number in library.barcoded]
         templates = barcode_templates(
-            inputs.library_key, [(group.barcode, group.adapter) for group in groups], flow_order
+            inputs.library_key,
+            [(group.barcode, group.adapter) for group in groups],
+            flow_order,
+            ignored=options.barcodes.barcode_ignore_flows,
         )
-        signals = _template_signals(templates, flow_order, phase)
-    return FinishPlan(
-        flow_order,
-        inputs.library_key,
-        inputs.tf_key,
-        library,
-        templates,
-        signals,
-        options.filters,
-        options.trims,
-        options.barcodes,
+        droop = 0.0 if options.barcodes.barcode_skip_droop else phase.dr
+        signals = template_signals(templates, flow_order, phase.cf, phase.ie, droop)
+    return complete_plan(
+        FinishPlan(
+            flow_order,
+            inputs.library_key,
+            inputs.tf_key,
+            library,
+            templates,
+            signals,
+            options.filters,
+            options.trims,
+            options.barcodes,
+        )
     )
 
 
-def _template_signals(templates, flow_order, phase):
-    """Signals of the barcode templates with the chip's CF and IE, droop left out."""
-    rows, flows = np.nonzero(templates.flowgrams)
-    starts = np.searchsorted(rows, np.arange(len(templates) + 1))
-    rates = np.tile([phase.cf, phase.ie, 0.0], (len(templates), 1))
-    limited = flow_order.limited(templates.n_flows)
-    return predict_signal(limited, starts, flows, templates.flowgrams[rows, flows], rates)[0].astype(np.float32)
+def _called_wells(mask, inputs, stage):
+    """The mask, without live wells that are not to be called."""
+    if not stage.read_names:
+        return mask
+    wanted = named_wells(stage.read_names, mask.shape, inputs.offset)
+    return Mask(np.where(wanted, mask.flags, mask.flags & np.uint16(~WellFlag.LIVE & 0xFFFF)))
 
 
 def _sample(mask, stage):
@@ -288,13 +311,14 @@ class _Run:
     facts: HeaderFacts
     sampled: np.ndarray
     mask: Mask
+    called: Mask
     started: datetime
 
     def call(self, executor, progress):
         """Call all regions and write the BAM files; the counts, verdicts and barcodes of the block."""
         stage, plan = self.options.stage, self.job.plan
         blocks = Block(0, 0, *self.mask.shape).tiles(stage.region_rows, stage.region_cols)
-        regions = (Region(block, self.mask.flags[block.slices], self.sampled[block.slices]) for block in blocks)
+        regions = (Region(block, self.called.flags[block.slices], self.sampled[block.slices]) for block in blocks)
         tally = Tally.empty(plan)
         verdicts = np.full(self.mask.shape, NOT_READ, np.int8)
         barcodes = np.full(self.mask.shape, NO_READ, np.uint16)
@@ -325,7 +349,9 @@ class _Run:
             UNTRIMMED: (self.output_dir / "unfiltered.untrimmed", library, self.inputs.library_key),
         }
         return {
-            family: stack.enter_context(BamFiles(folder, datasets, key, self.facts, trimmed=cut))
+            family: stack.enter_context(
+                BamFiles(folder, datasets, key, self.facts, trimmed=cut, plan=None if family == TF else self.job.plan)
+            )
             for family, (folder, datasets, key) in places.items()
         }
 
@@ -340,6 +366,7 @@ class _Run:
         tf = run_files.datasets_json(tf_dataset(self.inputs.run_id), tally.tf, date)
         write_json(folder / "datasets_tf.json", tf)
         run_files.write_barcode_filter(folder / "barcodeFilter.txt", plan, tally)
+        run_files.write_end_barcode_counts(folder / "EndBarcodeReadCounts.csv", plan, tally)
         final = self._final_flags(verdicts)
         write_mask(folder / "basecaller.bfmask.bin", Mask(final))
         write_barcode_mask(folder / "barcodeMask.bin", barcodes)

@@ -13,5 +13,5 @@ class StageOptions(Options):
     region_rows: int = option(50, "rows of the regions that are called one by one", unit="wells", least=1)
     region_cols: int = option(50, "columns of the regions", unit="wells", least=1)
     num_unfiltered: int = option(100_000, "size of the random sample written without filters", unit="reads", least=0)
-    trim_zm: bool = option(True, "leave the flows behind the read out of tag ZM")
     ignore_washouts: bool = option(False, "do not call wells whose bead was washed out")
+    read_names: str = option("", "file of read names (run:row:col), one a line: call these reads only")

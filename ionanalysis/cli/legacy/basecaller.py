@@ -15,13 +15,24 @@ from ionanalysis.errors import InputError, OutputError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
+from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.stage import StageOptions
 
-CLASSES = (StageOptions, PhaseOptions, SolverOptions, FilterOptions, TrimOptions, BarcodeOptions)
+CLASSES = (
+    StageOptions,
+    PhaseOptions,
+    SolverOptions,
+    FilterOptions,
+    TrimOptions,
+    BarcodeOptions,
+    ClonalityOptions,
+    FlowTagOptions,
+)
 
 OUTSIDE = {
-    "barcode-mode": (0, 3, 2),
+    "barcode-mode": (0, 5, 2),
     "barcode-filter": (0, 0.999999, 0.01),
     "barcode-filter-weight": (0, 1, 0.1),
     "barcode-filter-minreads": (0, float("inf"), 20),
