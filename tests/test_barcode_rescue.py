@@ -7,11 +7,15 @@ from hypothesis import strategies as st
 
 from ionanalysis.basecaller.barcode_rescue import barcode_variants, edit_distances, one_error
 from ionanalysis.basecaller.barcodes import barcode_templates, classify
+from ionanalysis.basecaller.datasets import write_pipeline_datasets
 from ionanalysis.basecaller.filters import starts_with
 from ionanalysis.basecaller.letters import matches_at, reverse_complement
+from ionanalysis.basecaller.stage import BasecallerInputs, run_basecaller
+from ionanalysis.cli.main import main
 from ionanalysis.errors import InputError
 from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
 from ionanalysis.io.barcode_set import open_barcode_set
+from ionanalysis.io.mask import NO_READ, read_barcode_mask
 from ionanalysis.options.barcodes import BarcodeOptions
 
 FLOWS = FlowOrder(DEFAULT_CYCLE, 200)
@@ -62,6 +66,34 @@ def test_random_inserts_are_no_barcodes(perfect_reads, templates):
     letters = np.random.default_rng(5).choice(list("ACGT"), (20_000, 24))
     reads = perfect_reads(["TCAG" + "".join(row) for row in letters], FLOWS, qualities=35)
     assert found(reads, templates).rescued.sum() <= 3
+
+
+def test_simulated_reads_with_wrong_barcode_bases(tmp_path):
+    # One barcode in five has a wrong base; noise as on the golden chips.
+    run, barcodes = tmp_path / "run", open_barcode_set("IonXpress")
+    size = "--size 50x50 --flows 100 --level wells --seed 4711"
+    library = "--barcodes IonXpress --barcode-errors 0.2 --unbarcoded 0.1 --polyclonal 0"
+    assert main(["simulate", str(run), *size.split(), *library.split()]) == 0
+    write_pipeline_datasets(tmp_path / "sets.json", "SIMUL", barcodes)
+    about = {"wells": run / "1.wells", "mask": run / "analysis.bfmask.bin", "run_id": "SIMUL"}
+    run_basecaller(BasecallerInputs(datasets=tmp_path / "sets.json", **about), tmp_path / "out")
+    given = read_barcode_mask(tmp_path / "out/barcodeMask.bin")
+    whole = {barcode.index: barcode.sequence + barcode.adapter for barcode in barcodes}
+    found = {"clean": [], "wrong": [], "none": []}
+    for entry in (run / "truth.fasta").read_text().split(">")[1:]:
+        header, sequence = entry.replace("\n", " ").split(" ", 1)[0], "".join(entry.split("\n")[1:])
+        row, col = map(int, header.split(":"))
+        facts = dict(fact.split("=") for fact in entry.split("\n")[0].split()[1:] if "=" in fact)
+        true = int(facts.get("barcode", 0))
+        if facts["kind"] != "library" or given[row, col] == NO_READ:
+            continue
+        kind = "none" if not true else "clean" if sequence[4:].startswith(whole[true]) else "wrong"
+        assert given[row, col] in (0, true), header
+        found[kind].append(given[row, col] == true)
+    assert len(found["wrong"]) > 150
+    assert all(found["none"])
+    assert np.mean(found["clean"]) > 0.99
+    assert np.mean(found["wrong"]) > 0.9
 
 
 def test_texts_one_error_from_two_barcodes_belong_to_none():
