@@ -32,19 +32,16 @@ def predicted_adapters(called, flow_order, adapters):
 
     Notes
     -----
-    Only bases that are the adapter's first and begin a run are tried. The signal of bases and adapter is compared with
+    Only bases that are the adapter's first are tried. The signal of bases and adapter is compared with
     that of all called bases, from 8 flows before the place to the adapter's last flow, after scaling the measured
     signal to each. Score: less the surplus of squared differences per flow, in parts of the strands in phase, less 0.2
     per adapter base compared; -0.1 at least.
     """
     found = np.full((len(adapters) + 1, len(called), 3), -1, np.int32)
     scores = np.full((len(adapters) + 1, len(called)), _NOWHERE, np.float32)
-    first = np.ones(len(called.bases), bool)
-    first[1:] = called.bases[1:] != called.bases[:-1]
     owner = np.repeat(np.arange(len(called)), called.n_bases)
-    first[1:] |= owner[1:] != owner[:-1]
     for number, adapter in enumerate(adapters):
-        places = np.flatnonzero(first & (called.bases == ord(adapter[0])))
+        places = np.flatnonzero(called.bases == ord(adapter[0]))
         for begin in range(0, len(places), _CHUNK):
             chunk = places[begin : begin + _CHUNK]
             value = _scores(called, flow_order, adapter, owner[chunk], chunk)
