@@ -70,7 +70,8 @@ def find_adapters(called, flow_order, adapters, *, cutoff=16.0, min_match=6, sep
     n_reads = len(called)
     expect_shape("signal", called.signal, (n_reads, len(flow_order)), "one value per flow of each read")
     if mode == PREDICTED:
-        return _best(*predicted_adapters(called, flow_order, adapters), separation)
+        found, scores = predicted_adapters(called, flow_order, adapters)
+        return _best(found, scores, separation)
     residual = np.zeros_like(called.signal)
     if mode == 1:
         np.divide(called.signal - called.predicted, called.inphase, out=residual, where=called.inphase > 0)

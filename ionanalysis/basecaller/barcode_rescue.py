@@ -101,7 +101,8 @@ def barcode_variants(barcodes):
     owners = np.array([owner_of[text] for text in texts], np.int64)
     # A common end adds no errors.
     n_end = len(barcodes[0][1]) if len({adapter for _, adapter in barcodes}) == 1 else 0
-    distance = _from_others(*([text[: len(text) - n_end] for text in part] for part in (texts, whole)), owners)
+    short, others = ([text[: len(text) - n_end] for text in part] for part in (texts, whole))
+    distance = _from_others(short, others, owners)
     by_length: dict[int, list[tuple[str, int, bool]]] = {}
     for text, owner, far in zip(texts, owners.tolist(), distance.tolist(), strict=True):
         if far >= _CLOSE:
