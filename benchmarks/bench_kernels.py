@@ -144,12 +144,13 @@ class SolveReads(Kernel):
     n_fast, n_slow = 100, 1
 
     def prepare(self, n):
+        from ionanalysis.basecaller.solve import linear_response
         from ionanalysis.options.basecaller import SolverOptions
 
         phase = np.tile(PHASE, (n, 1))
         clean, _ = phase_twin.predict_signal(FLOWS.bases, *runs_of(templates(n)), phase, CUTOFF)
-        self.signals = clean + np.random.default_rng(2).normal(0, 0.07, clean.shape)
-        self.phase, self.settings = phase, SolverOptions().as_array()
+        self.signals = (clean + np.random.default_rng(2).normal(0, 0.07, clean.shape)).astype(np.float32)
+        self.phase, self.settings = phase, (linear_response(), SolverOptions().as_array())
         self.pinned = np.zeros((n, 0), np.int8)
         self.n_items = self.signals.size
 
@@ -162,10 +163,10 @@ class SolveReads(Kernel):
             np.zeros(shape, np.int8),
             np.zeros((*shape, 3), np.float32),
         )
-        self.kernels.solve_reads(FLOWS.bases, self.signals, self.phase, self.pinned, self.settings, *out)
+        self.kernels.solve_reads(FLOWS.bases, self.signals, self.phase, self.pinned, *self.settings, *out)
 
     def run_twin(self):
-        solve_twin.solve_reads(FLOWS.bases, self.signals, self.phase, self.pinned, self.settings)
+        solve_twin.solve_reads(FLOWS.bases, self.signals, self.phase, self.pinned, *self.settings)
 
 
 class FindAdapter(Kernel):

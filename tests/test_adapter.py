@@ -54,7 +54,7 @@ def test_the_better_of_two_adapters_wins_by_the_separation(perfect_reads):
 def test_residuals_count_in_mode_1_only(perfect_reads):
     reads = perfect_reads([INSERT + P1_ADAPTER], FLOWS)
     reads.signal[0, 40] += 0.4
-    plain = find_adapters(reads, FLOWS, (P1_ADAPTER,), with_residuals=False)
+    plain = find_adapters(reads, FLOWS, (P1_ADAPTER,), mode=0)
     assert plain.score[0] == 1
     assert find_adapters(reads, FLOWS, (P1_ADAPTER,)).score[0] == pytest.approx(1 - 0.16 / 55, abs=1e-6)
 
@@ -91,3 +91,35 @@ def test_kernels_match_their_twin(perfect_reads, drawn, adapter, min_match):
         _core.kernel("adapter", variant).find_adapter(*args, ours, value)
         np.testing.assert_array_equal(ours, found)
         np.testing.assert_array_equal(value, score)
+
+
+def test_predicted_signals_find_the_adapter_too(perfect_reads):
+    # Mode 2: no bases are matched, the tag of their number is -1.
+    order = FlowOrder(DEFAULT_CYCLE, 200)
+    insert = "TCAGGTTCAGGCATTGACCTGAGGCATTGCAGTTCACGGT"
+    sequences = [insert + P1_ADAPTER, insert[:31] + P1_ADAPTER, insert, "", "TCAG"]
+    reads = perfect_reads(sequences, order)
+    reads.phase[:] = 0
+    hits = find_adapters(reads, order, (P1_ADAPTER,), mode=2)
+    flow_mode = find_adapters(reads, order, (P1_ADAPTER,), mode=1)
+    assert hits.start_base[:2].tolist() == flow_mode.start_base[:2].tolist() == [40, 31]
+    assert hits.start_flow[:2].tolist() == flow_mode.start_flow[:2].tolist()
+    assert hits.matched[:2].tolist() == [-1, -1]
+    assert hits.index.tolist() == [0, 0, -1, -1, -1]
+    assert (hits.score[:2] > -0.1).all()
+
+
+@pytest.mark.golden
+def test_predicted_signals_agree_with_the_flows_on_golden_reads(golden):
+    from ionanalysis.basecaller import call_bases, estimate_phase
+    from ionanalysis.wells import open_wells
+
+    wells = open_wells(golden / "calls-s60/1.wells", golden / "calls-s60/analysis.bfmask.bin")
+    phase = estimate_phase(wells)
+    reads = call_bases(wells, phase, rows=slice(0, 2))
+    order = wells.flow_order
+    plain, predicted = (find_adapters(reads, order, (P1_ADAPTER,), mode=mode) for mode in (1, 2))
+    sure = plain.found & (plain.matched >= 20)
+    assert sure.sum() > 15
+    assert (predicted.found[sure]).mean() > 0.9
+    assert (np.abs(predicted.start_base - plain.start_base)[sure & predicted.found] <= 1).mean() > 0.9

@@ -277,7 +277,7 @@ def test_a_flag_that_says_no_has_a_plain_opposite(flag, value):
 
     args = build_parser().parse_args(["run", "in", "-o", "out", flag, "--no-trim-zm"])
     assert vars(args)["BeadfindOptions.no_duds"] is value
-    assert vars(args)["StageOptions.trim_zm"] is False
+    assert vars(args)["FlowTagOptions.trim_zm"] is False
 
 
 def test_another_barcode_set_leaves_nothing_of_the_former(tmp_path):

@@ -178,7 +178,6 @@ def test_what_would_be_something_else_is_refused(sigproc, tmp_path, capsys):
     wells, mask = f"{sigproc}/1.wells", f"{sigproc}/analysis.bfmask.bin"
     for line, message in (
         ("--diagonal-state-prog on", "no diagonal states"),
-        (f"--clonal-filter-solve on --wells {wells},{wells} --mask {mask},{mask}", "cannot judge sums"),
         ("--rows 90-100", "outside of the block"),
         (f"--wells {','.join([wells] * 9)} --mask {','.join([mask] * 9)}", "expected 1 to 8"),
     ):

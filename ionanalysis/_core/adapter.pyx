@@ -1,8 +1,28 @@
 """Bead adapters in flow space: arrays in, arrays out. Twins: ionanalysis/reference/adapter.py.
 
 Cost per read is (flows with the adapter's first base) x (flows the adapter spans); a start is given up as
-soon as the adapter or the read ends. Reads are independent, so the answer does not depend on their cut.
+soon as the adapter or the read ends, or its cost is already too great for what it can still become. Reads are
+independent, so the answer does not depend on their cut.
 """
+
+
+from libc.stdlib cimport free, malloc
+
+
+cdef void fill_spans(
+    const unsigned char[::1] flows, const unsigned char[::1] adapter,
+    int* span,                            # (n_flows,) out: flows that an adapter beginning in each flow can take
+) noexcept nogil:
+    cdef Py_ssize_t n_flows = flows.shape[0], start, flow, placed
+    for start in range(n_flows):
+        placed, flow = 0, start
+        while flow < n_flows:
+            while placed < adapter.shape[0] and adapter[placed] == flows[flow]:
+                placed += 1
+            flow += 1
+            if placed == adapter.shape[0]:
+                break
+        span[start] = <int>(flow - start)
 
 
 cdef void find_one(
@@ -12,6 +32,7 @@ cdef void find_one(
     const float[::1] residual,            # (n_flows,) in: scaled residual of the read
     const unsigned char[::1] flows,       # (n_flows,) in: letter of each flow
     const unsigned char[::1] adapter,     # (n_adapter,) in: letters
+    const int* span,                      # (n_flows,) in: most flows that are walked from each start
     double cutoff, int min_match,
     int[::1] found,                       # (3,) out: start flow, start base, matched bases; -1 without
     float[::1] score,                     # (1,) out
@@ -48,6 +69,9 @@ cdef void find_one(
             else:
                 gap = (seen - expected) + <double>residual[flow]
                 cost += gap * gap
+                # Costs only grow and flows end with the span: neither bound can be met any more.
+                if 2.0 * n_adapter * (cost / span[start]) > cutoff or 1.0 - cost / span[start] <= best:
+                    break
             if matched == n_adapter or at >= last:
                 break
         cost /= n_walked
@@ -76,7 +100,12 @@ def find_adapter(
 ):
     """Fill `found` and `score`, which the caller has set to -1 and -1e10."""
     cdef Py_ssize_t read
+    cdef int* span = <int*> malloc((flows.shape[0] + 1) * sizeof(int))
+    if span == NULL:
+        raise MemoryError
     with nogil:
+        fill_spans(flows, adapter, span)
         for read in range(found.shape[0]):
             find_one(bases, base_flow, base_start[read], base_start[read + 1], residual[read], flows, adapter,
-                     cutoff, min_match, found[read], score[read])
+                     span, cutoff, min_match, found[read], score[read])
+        free(span)

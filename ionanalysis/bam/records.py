@@ -45,9 +45,9 @@ class TagColumn:
     kind : str
         BAM type: ``Z``, ``i``, ``f``, or ``B:`` with one of ``c C s S i I f``.
     values : list of str, or ndarray of shape (n_reads,) or (n_reads, n_values)
-        Text, number or array of each read.
+        Text, number or array of each read. Texts may also be rows of letters, uint8.
     lengths : ndarray of shape (n_reads,), optional
-        How many values of its row each read has; all by default. Only for arrays.
+        How many values of its row each read has; all by default. Only for arrays and rows of letters.
     present : ndarray of shape (n_reads,), bool, optional
         Which reads have the tag; all by default.
     """
@@ -154,7 +154,9 @@ def _packed_bases(bases, begin, end):
 def _tag_bytes(tag, n_reads):
     if len(tag.values) != n_reads:
         raise InputError(f"tag {tag.name} has {len(tag.values)} values; expected {n_reads}, one per read.")
-    if tag.kind == "Z":
+    if tag.kind == "Z" and isinstance(tag.values, np.ndarray):
+        cells = _letter_cells(tag)
+    elif tag.kind == "Z":
         head = tag.name.encode("ascii") + b"Z"
         cells = [head + text.encode("ascii") + b"\0" for text in tag.values]
     elif tag.kind in _SCALAR_KINDS:
@@ -166,6 +168,17 @@ def _tag_bytes(tag, n_reads):
     if tag.present is None:
         return cells
     return [cell if there else b"" for cell, there in zip(cells, tag.present.tolist(), strict=True)]
+
+
+def _letter_cells(tag):
+    letters = np.ascontiguousarray(tag.values, np.uint8)
+    head, width, flat = tag.name.encode("ascii") + b"Z", letters.shape[1], letters.tobytes()
+    lengths = np.full(len(letters), width) if tag.lengths is None else tag.lengths
+    starts = range(0, width * len(letters), width) if width else [0] * len(letters)
+    return [
+        b"".join((head, flat[first : first + length], b"\0"))
+        for first, length in zip(starts, lengths.tolist(), strict=True)
+    ]
 
 
 def _scalar_cells(tag, n_reads):

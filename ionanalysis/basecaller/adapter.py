@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis._core import adapter as kernels
+from ionanalysis.basecaller.adapter_prediction import predicted_adapters
 from ionanalysis.errors import InputError, expect_shape
 
 _NOWHERE = -1e10
+PREDICTED = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class AdapterHits:
         return self.index >= 0
 
 
-def find_adapters(called, flow_order, adapters, *, cutoff=16.0, min_match=6, separation=0.0, with_residuals=True):
+def find_adapters(called, flow_order, adapters, *, cutoff=16.0, min_match=6, separation=0.0, mode=1):
     """Align bead adapters to reads, flow by flow.
 
     Parameters
@@ -48,8 +50,9 @@ def find_adapters(called, flow_order, adapters, *, cutoff=16.0, min_match=6, sep
         Least bases of the adapter in the read.
     separation : float
         Least lead of the best adapter's score over the next one's.
-    with_residuals : bool
-        Whether the scaled residual of a flow is part of the difference (mode 1) or not (mode 0).
+    mode : int
+        Whether the difference in a flow is that of run lengths (0), or with the scaled residual of the flow (1); or
+        predicted signals are compared instead (2), which knows neither cutoff nor least match, and is slow.
 
     Returns
     -------
@@ -62,12 +65,15 @@ def find_adapters(called, flow_order, adapters, *, cutoff=16.0, min_match=6, sep
 
     Notes
     -----
-    Twin: `ionanalysis.reference.adapter.find_adapter`. Source: basecaller.md 6.6, modes 0 and 1.
+    Twin: `ionanalysis.reference.adapter.find_adapter`. Source: basecaller.md 6.6.
     """
     n_reads = len(called)
     expect_shape("signal", called.signal, (n_reads, len(flow_order)), "one value per flow of each read")
+    if mode == PREDICTED:
+        found, scores = predicted_adapters(called, flow_order, adapters)
+        return _best(found, scores, separation)
     residual = np.zeros_like(called.signal)
-    if with_residuals:
+    if mode == 1:
         np.divide(called.signal - called.predicted, called.inphase, out=residual, where=called.inphase > 0)
     letters = np.frombuffer(flow_order.letters.encode("ascii"), np.uint8)
     found = np.full((len(adapters) + 1, n_reads, 3), -1, np.int32)

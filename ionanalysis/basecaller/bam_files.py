@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ionanalysis.bam import BamHeader, BamWriter, ReadGroup
 from ionanalysis.basecaller.datasets import Datasets
+from ionanalysis.basecaller.molecular_tags import tag_patterns
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,17 @@ class BamFiles:
     facts : HeaderFacts
     trimmed : bool
         Whether barcodes are cut off the reads, and so stand in the header.
+    plan : FinishPlan, optional
+        Of library reads: says what else is cut off them.
     """
 
-    def __init__(self, folder, datasets: Datasets, key, facts, *, trimmed=True):
+    def __init__(self, folder, datasets: Datasets, key, facts, *, trimmed=True, plan=None):
         self._folder = folder
         self._datasets = datasets
         self._key = key
         self._facts = facts
         self._trimmed = trimmed
+        self._plan = plan
         self._stack = ExitStack()
         self._writers: dict[int, BamWriter] = {}
 
@@ -72,16 +76,25 @@ class BamFiles:
         self._writers[dataset].write_records(records)
 
     def _header(self, dataset):
-        groups = tuple(
-            self._read_group(self._datasets.groups[number]) for number in self._datasets.datasets[dataset].groups
-        )
+        groups = tuple(self._read_group(number) for number in self._datasets.datasets[dataset].groups)
         facts = self._facts
         return BamHeader(
             groups, version=facts.version, command_line=facts.command_line, comments=(self._facts.comment,)
         )
 
-    def _read_group(self, group):
-        tags = {"zt": group.text("mol_tag_prefix"), "yt": group.text("mol_tag_suffix")} if self._trimmed else {}
+    def _cut_off(self, number):
+        """Header fields of what is cut off all reads of a group besides key and barcode."""
+        if self._plan is None or not self._trimmed:
+            return {}
+        end_barcodes = self._plan.end_barcodes
+        return {
+            "sk": end_barcodes.named_in_header(number) if end_barcodes is not None else "",
+            "zt": tag_patterns(self._plan, "prefix")[number],
+            "yt": tag_patterns(self._plan, "suffix")[number],
+        }
+
+    def _read_group(self, number):
+        group, tags = self._datasets.groups[number], self._cut_off(number)
         return ReadGroup(
             name=group.name,
             flows=self._facts.flows,

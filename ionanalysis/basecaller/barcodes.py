@@ -5,11 +5,16 @@ from functools import cached_property
 
 import numpy as np
 
+from ionanalysis.basecaller.barcode_rescue import rescue
 from ionanalysis.basecaller.filters import starts_with
+from ionanalysis.basecaller.letters import CODES, is_plain
 from ionanalysis.basecaller.phase import predict_signal
 from ionanalysis.errors import InputError
 
-_EXACT, _FLOW_ERRORS, _SQUARED = 0, 1, 2
+EXACT, _FLOW_ERRORS = 0, 1
+_SQUARED, _RELATIVE = (2, 4), (4, 5)
+_SOFTENING = 0.5
+"""Added to both signals before their ratio is taken, bases: modes 4 and 5."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,16 @@ class BarcodeTemplates:
         First flow with bases of the adapter only; distances are summed over [first_flow, adapter_start).
     last_flow : ndarray of shape (n_barcodes,)
         Flow of the last base of the adapter.
+    key : str
+    barcodes : tuple of (str, str)
+        Barcode and adapter of each.
+    ignored : (int, int)
+        Flows [a, b) that do not count in distances.
+
+    Notes
+    -----
+    Sequences with IUPAC codes for several bases have no flowgrams: rows of theirs are laid out with the first base of
+    each code, to know how long they are, and count in no distance.
     """
 
     sequences: tuple[str, ...]
@@ -35,6 +50,9 @@ class BarcodeTemplates:
     first_flow: int
     adapter_start: np.ndarray
     last_flow: np.ndarray
+    key: str
+    barcodes: tuple[tuple[str, str], ...]
+    ignored: tuple[int, int] = (0, 0)
 
     def __len__(self):
         return len(self.sequences)
@@ -42,6 +60,16 @@ class BarcodeTemplates:
     @property
     def n_flows(self):
         return self.flowgrams.shape[1]
+
+    @property
+    def n_distance_flows(self):
+        """Flows from `first_flow` to the last one that counts for any barcode."""
+        return int(self.adapter_start.max()) - self.first_flow
+
+    @property
+    def ambiguous(self):
+        """Whether any sequence has codes for several bases, so that only exact matching (mode 0) will do."""
+        return not all(map(is_plain, self.sequences))
 
     @property
     def synchronised(self):
@@ -52,7 +80,9 @@ class BarcodeTemplates:
     def in_distance(self):
         """Flows of each barcode that count in distances, bool of shape (n_barcodes, n_flows)."""
         flows = np.arange(self.n_flows)
-        return (flows >= self.first_flow) & (flows < self.adapter_start[:, None])
+        counted = (flows < self.ignored[0]) | (flows >= self.ignored[1])
+        plain = np.array([is_plain(sequence) for sequence in self.sequences])
+        return counted & plain[:, None] & (flows >= self.first_flow) & (flows < self.adapter_start[:, None])
 
     def distances_from(self, number, others=slice(None)):
         """Flow errors that make barcode `number` each of the others, over the flows that count for both, int64."""
@@ -61,13 +91,13 @@ class BarcodeTemplates:
 
     @property
     def least_distance(self):
-        """Least number of flow errors that makes one barcode another; None for fewer than two."""
-        if len(self) < 2:
+        """Least number of flow errors that makes one barcode another; None for fewer than two, or with IUPAC codes."""
+        if self.ambiguous or len(self) < 2:
             return None
         return min(int(self.distances_from(i, slice(i + 1, None)).min()) for i in range(len(self) - 1))
 
 
-def barcode_templates(key, barcodes, flow_order):
+def barcode_templates(key, barcodes, flow_order, *, ignored=(0, 0)):
     """Lay out barcodes in flows.
 
     Parameters
@@ -76,23 +106,26 @@ def barcode_templates(key, barcodes, flow_order):
     barcodes : sequence of (str, str)
         Barcode and adapter of each; the adapter may be empty.
     flow_order : FlowOrder
+    ignored : (int, int)
+        Flows [a, b) that do not count in distances.
 
     Raises
     ------
     InputError
         If a barcode does not fit into the flows, or two are the same.
     """
-    templates = lay_out_barcodes(key, barcodes, flow_order)
+    templates = lay_out_barcodes(key, barcodes, flow_order, ignored=ignored)
     if templates.least_distance == 0:
         raise InputError("two barcodes of the set give the same flows; remove one of them from the set.")
     return templates
 
 
-def lay_out_barcodes(key, barcodes, flow_order):
+def lay_out_barcodes(key, barcodes, flow_order, *, ignored=(0, 0)):
     """The same as `barcode_templates`, for sets that may hold barcodes of the same flows, to be looked at."""
     sequences = tuple(key + barcode + adapter for barcode, adapter in barcodes)
     adapter_start, last_flow, first_flows = [], [], []
-    for sequence, (barcode, adapter) in zip(sequences, barcodes, strict=True):
+    laid_out = ["".join(CODES[letter][0] for letter in sequence) for sequence in sequences]
+    for sequence, (barcode, adapter) in zip(laid_out, barcodes, strict=True):
         flows = flow_order.base_flows(sequence)
         if not barcode or flows[-1] >= len(flow_order):
             raise InputError(f"barcode {barcode!r} with adapter {adapter!r} does not fit into {len(flow_order)} flows.")
@@ -105,15 +138,18 @@ def lay_out_barcodes(key, barcodes, flow_order):
         first_flows.append(key_end if flows[len(key)] == key_end else key_end + 1)
     return BarcodeTemplates(
         sequences=sequences,
-        flowgrams=np.array([flow_order.flowgram(s)[: max(last_flow) + 1] for s in sequences], np.int16),
+        flowgrams=np.array([flow_order.flowgram(s)[: max(last_flow) + 1] for s in laid_out], np.int16),
         first_flow=int(min(first_flows)),
         adapter_start=np.array(adapter_start, np.int64),
         last_flow=np.array(last_flow, np.int64),
+        key=key,
+        barcodes=tuple(map(tuple, barcodes)),
+        ignored=tuple(ignored),
     )
 
 
-def template_signals(templates, flow_order, cf, ie):
-    """Signals of templates without noise, out of phase by `cf` and `ie` per flow, droop left out.
+def template_signals(templates, flow_order, cf, ie, dr=0.0):
+    """Signals of templates without noise, out of phase by `cf` and `ie` per flow; droop is left out by default.
 
     Returns
     -------
@@ -122,7 +158,7 @@ def template_signals(templates, flow_order, cf, ie):
     """
     rows, flows = np.nonzero(templates.flowgrams)
     starts = np.searchsorted(rows, np.arange(len(templates) + 1))
-    rates = np.tile([cf, ie, 0.0], (len(templates), 1))
+    rates = np.tile([cf, ie, dr], (len(templates), 1))
     limited = flow_order.limited(templates.n_flows)
     return predict_signal(limited, starts, flows, templates.flowgrams[rows, flows], rates)[0].astype(np.float32)
 
@@ -139,7 +175,7 @@ def classifier_limits(least_distance, options):
     Values out of range are replaced, as in the original (basecaller.md 7.2).
     """
     cutoff, separation = options.barcode_cutoff, options.barcode_separation
-    if least_distance is None or not options.barcode_check_limits:
+    if least_distance is None or not (options.barcode_check_limits and options.barcode_compute_dmin):
         return cutoff, separation
     if options.barcode_mode == _FLOW_ERRORS:
         most = float((least_distance - 1) // 2)
@@ -160,10 +196,14 @@ class BarcodeHits:
     distance : ndarray of shape (n,), float32
         Distance to it.
     errors : ndarray of shape (n,), int32
-        Flow errors of the read's bases in the barcode.
+        Flow errors of the read's bases in the barcode; 1 for those in `rescued`.
     ambiguous, adapter_failed : ndarray of shape (n,), bool
         Reads with a barcode that they must not keep: another one is as near though the bases fit
         (`ambiguous`), or the barcode adapter does not follow.
+    rescued : ndarray of shape (n,), bool
+        Reads that got their barcode because one base less, more or other makes it fit.
+    end : ndarray of shape (n,), int64
+        Bases of each read that belong to key, barcode and barcode adapter; 0 without a barcode.
     """
 
     barcode: np.ndarray
@@ -171,6 +211,8 @@ class BarcodeHits:
     errors: np.ndarray
     ambiguous: np.ndarray
     adapter_failed: np.ndarray
+    rescued: np.ndarray
+    end: np.ndarray
 
     @property
     def kept(self):
@@ -194,54 +236,73 @@ def classify(called, templates, template_signals, options):
     -------
     BarcodeHits
 
+    Raises
+    ------
+    InputError
+        If the set has codes for several bases and the mode is not 0.
+
     Notes
     -----
-    Modes 0 to 3 of basecaller.md 7.2. Codes for more than one base are not supported in mode 0.
+    Source: basecaller.md 7.2; the rescue of reads with one wrong base is our own (`barcode_rescue`).
     """
+    if templates.ambiguous and options.barcode_mode != EXACT:
+        raise InputError("a barcode has codes for several bases; use --barcode-mode 0, which compares bases.")
     n_flows = min(templates.n_flows, called.n_flows)
     measured = np.maximum(called.signal[:, :n_flows], 0)
     if options.barcode_clip_measurements:
         measured = np.minimum(measured, templates.flowgrams.max())
     cutoff, separation = classifier_limits(templates.least_distance, options)
-    if options.barcode_mode == _EXACT:
+    ambiguous = np.zeros(len(called), bool)
+    if options.barcode_mode == EXACT:
         barcode, distance, errors = _exact(called, templates)
-        ambiguous = np.zeros(len(called), bool)
     elif options.barcode_mode == _FLOW_ERRORS:
         barcode, distance, errors = _by_flow_errors(called, templates, n_flows, cutoff)
-        ambiguous = np.zeros(len(called), bool)
     else:
-        power = 2 if options.barcode_mode == _SQUARED else 1
-        distances = _distances(measured, templates, template_signals[:, :n_flows], power)
+        distances = _distances(measured, templates, template_signals[:, :n_flows], options.barcode_mode)
         barcode, distance, ambiguous = _nearest(distances, cutoff, separation)
         errors = _hard_errors(called, barcode, templates, template_signals[:, :n_flows])
         # Another barcode is near. Reads whose bases fit without an error are remembered by their barcode.
         barcode = np.where(ambiguous & (errors > 0), -1, barcode).astype(np.int32)
     failed = np.zeros(len(called), bool)
-    if options.barcode_mode != _EXACT and options.barcode_adapter_check > 0:
+    if options.barcode_mode != EXACT and options.barcode_adapter_check > 0:
         failed = _adapter_fails(measured, barcode, templates, template_signals, options.barcode_adapter_check)
     there = barcode >= 0
-    return BarcodeHits(barcode, distance, np.where(there, errors, 0), ambiguous & there, failed & ~ambiguous & there)
+    found = BarcodeHits(
+        barcode=barcode,
+        distance=distance,
+        errors=np.where(there, errors, 0),
+        ambiguous=ambiguous & there,
+        adapter_failed=failed & ~ambiguous & there,
+        rescued=np.zeros(len(called), bool),
+        end=_barcode_end(called, barcode, templates),
+    )
+    return rescue(called, found, templates) if options.barcode_rescue and options.barcode_mode != EXACT else found
 
 
-def barcode_end(called, hits, templates):
-    """Bases of each read that belong to key, barcode and barcode adapter; 0 without a barcode.
-
-    All bases before the template's last flow, and in that flow no more than the template has there.
-    """
+def _barcode_end(called, barcode, templates):
+    """All bases before the template's last flow, and in that flow no more than the template has there."""
+    if templates.ambiguous:
+        size = np.array([len(sequence) for sequence in templates.sequences])
+        return np.where(barcode >= 0, size[barcode], 0)
     runs = run_lengths(called, templates.n_flows).astype(np.int64)
-    last = templates.last_flow[hits.barcode]
+    last = templates.last_flow[barcode]
     before = np.where(np.arange(templates.n_flows) < last[:, None], runs, 0).sum(axis=1)
-    in_last = np.minimum(runs[np.arange(len(called)), last], templates.flowgrams[hits.barcode, last])
-    return np.where(hits.barcode >= 0, before + in_last, 0)
+    in_last = np.minimum(runs[np.arange(len(called)), last], templates.flowgrams[barcode, last])
+    return np.where(barcode >= 0, before + in_last, 0)
 
 
-def run_lengths(called, n_flows):
-    """Bases called in each of the first `n_flows` flows, int16 of shape (n_reads, n_flows)."""
-    counts = np.zeros((len(called), n_flows), np.int16)
-    read = np.repeat(np.arange(len(called)), called.n_bases)
+def run_lengths(called, n_flows, begin=None):
+    """Bases called in each of the first `n_flows` flows, int64 of shape (n_reads, n_flows).
+
+    `begin`, int64 of shape (n_reads,), leaves out the bases of each read before it.
+    """
     early = called.base_flow < n_flows
-    np.add.at(counts, (read[early], called.base_flow[early]), 1)
-    return counts
+    if begin is not None:
+        place = np.arange(len(called.bases)) - np.repeat(called.base_start[:-1], called.n_bases)
+        early &= place >= np.repeat(begin, called.n_bases)
+    read = np.repeat(np.arange(len(called)), called.n_bases)[early]
+    counts = np.bincount(read * n_flows + called.base_flow[early], minlength=len(called) * n_flows)
+    return counts.reshape(len(called), n_flows)
 
 
 def _exact(called, templates):
@@ -264,11 +325,13 @@ def _by_flow_errors(called, templates, n_flows, cutoff):
     return np.where(unique & (least <= cutoff), best, -1).astype(np.int32), least.astype(np.float32), least
 
 
-def _distances(measured, templates, signals, power):
+def _distances(measured, templates, signals, mode):
     distances = np.empty((len(measured), len(templates)), np.float32)
     for number, within in enumerate(templates.in_distance[:, : signals.shape[1]]):
-        off = np.abs(_surplus(measured, signals[number], templates.last_flow[number]))[:, within]
-        distances[:, number] = (off * off if power == 2 else off).sum(axis=1)
+        off = _surplus(measured, signals[number], templates.last_flow[number])[:, within]
+        if mode in _RELATIVE:
+            off = off / (signals[number, within] + np.float32(_SOFTENING))
+        distances[:, number] = (off * off if mode in _SQUARED else np.abs(off)).sum(axis=1)
     return distances
 
 

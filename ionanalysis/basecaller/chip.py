@@ -53,12 +53,15 @@ class OpenChip:
         n_threads : int, optional
             All cores by default.
         """
+        with ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool:
+            return phase_of(self.reads(), options, map_regions=pool.map)
+
+    def reads(self):
+        """All usable library wells of the rectangle that is called, to learn from."""
         usable = np.zeros(self.mask.shape, bool)
         area = self.choice.area.slices
         usable[area] = (self.classes.library & self.classes.valid)[area]
-        reads = ReadSource(self._read, usable, self.flow_order, self.source.library_key)
-        with ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool:
-            return phase_of(reads, options, map_regions=pool.map)
+        return ReadSource(self._read, usable, self.flow_order, self.source.library_key)
 
     def _read(self, block, flows):
         return self.source.read(block, self.classes.within(block), self.files[block.slices], flows)[0]
@@ -105,4 +108,4 @@ def open_chip(inputs, options):
         options.compress_multi_taps,
     )
     classes = read_classes(mask, ignore_washouts=options.ignore_washouts)
-    return OpenChip(source, mask, files, classes, choose_wells(classes, options), options)
+    return OpenChip(source, mask, files, classes, choose_wells(classes, options, inputs.offset), options)

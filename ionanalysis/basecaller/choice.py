@@ -6,6 +6,7 @@ import numpy as np
 
 from ionanalysis.blocks import Block
 from ionanalysis.errors import UsageError
+from ionanalysis.io.read_names import named_wells
 
 _UNFILTERED_SEED, _DOWNSAMPLE_SEED = 1, 2
 
@@ -29,7 +30,7 @@ class WellChoice:
     sampled: np.ndarray
 
 
-def choose_wells(classes, options):
+def choose_wells(classes, options, offset=(0, 0)):
     """Choose the wells to call.
 
     Parameters
@@ -37,6 +38,8 @@ def choose_wells(classes, options):
     classes : ReadClasses
         Of the whole block.
     options : StageOptions
+    offset : (int, int)
+        First row and column of the block on the chip, by which read names count.
 
     Returns
     -------
@@ -46,6 +49,8 @@ def choose_wells(classes, options):
     ------
     UsageError
         If the rectangle lies outside of the block.
+    InputError
+        If the file of read names cannot be used.
 
     Notes
     -----
@@ -57,6 +62,8 @@ def choose_wells(classes, options):
     area = _area(options, shape)
     inside = np.zeros(shape, bool)
     inside[area.slices] = True
+    if options.read_names:
+        inside &= named_wells(options.read_names, shape, offset)
     called = classes.output & inside
     usable = np.flatnonzero(classes.valid & inside)
     n_wanted = options.downsample_size or int(options.downsample_fraction * len(usable))

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ionanalysis.basecaller.letters import is_sequence
 from ionanalysis.basecaller.molecular_tags import check_pattern
 from ionanalysis.errors import InputError
 from ionanalysis.io.jsonfile import read_json, write_json
@@ -130,8 +131,10 @@ def _group(path, name, fields):
     # Older files have the barcode's sequence beside the other fields.
     barcode = fields.get("barcode") or fields
     sequence, adapter = (str(barcode.get(key) or "").upper() for key in ("barcode_sequence", "barcode_adapter"))
-    if set(sequence + adapter) - set("ACGT"):
-        raise InputError(f"{path}: read group {name} has barcode {sequence!r}, {adapter!r}; expected A, C, G, T.")
+    if not is_sequence(sequence + adapter):
+        raise InputError(
+            f"{path}: read group {name} has barcode {sequence!r}, {adapter!r}; expected IUPAC codes (A, C, G, T)."
+        )
     for tag in ("mol_tag_prefix", "mol_tag_suffix"):
         check_pattern(str(fields.get(tag) or ""))
     index = int(fields.get("index", 0))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ionanalysis.basecaller.ends import Step
+from ionanalysis.basecaller.letters import matches_at
 from ionanalysis.basecaller.ragged import as_rows
 from ionanalysis.basecaller.verdicts import Verdict
 
@@ -12,12 +13,8 @@ ERROR_PROBABILITY = 10.0 ** (-np.arange(256) / 10)
 
 
 def starts_with(called, sequence):
-    """Whether the bases of each read start with `sequence`, bool of shape (n_reads,)."""
-    wanted = np.frombuffer(sequence.encode("ascii"), np.uint8)
-    long_enough = called.n_bases >= len(wanted)
-    at = np.where(long_enough, called.base_start[:-1], 0)[:, None] + np.arange(len(wanted))
-    letters = called.bases[np.minimum(at, max(len(called.bases) - 1, 0))] if len(called.bases) else at
-    return long_enough & (letters == wanted).all(axis=1)
+    """Whether the bases of each read start with `sequence`, bool of shape (n_reads,); IUPAC letters."""
+    return matches_at(called, sequence, np.zeros(len(called), np.int64))
 
 
 def reject_short(ends, options):

@@ -2,14 +2,13 @@
 
 import re
 
+import numpy as np
+
+from ionanalysis._core import tags as kernels
+from ionanalysis.basecaller.ends import Step
+from ionanalysis.basecaller.ragged import TextRows
+from ionanalysis.basecaller.verdicts import Verdict
 from ionanalysis.errors import InputError
-
-_REPAIRS = (2, 1, -1, -2)
-"""Changes of a run tried in turn: two bases missing in the read, one missing, one too many, two too many."""
-
-
-_LEAST_RUN = 3
-"""Bases that a repaired run must have, those accepted before the block included."""
 
 
 def check_pattern(pattern):
@@ -18,16 +17,23 @@ def check_pattern(pattern):
         raise InputError(f"molecular tag {pattern!r} must be letters A, C, G, T and N, with at least one N.")
 
 
-def read_tag(pattern, bases, *, strict=False, heal=True):
-    """The molecular tag at the start of `bases`.
+def read_tags(called, chosen, begin, n_there, pattern, *, backwards=False, strict=False, heal=True):
+    """The molecular tags of reads.
 
     Parameters
     ----------
+    called : CalledReads
+    chosen : ndarray of shape (n,), int64
+        Reads to look at.
+    begin : ndarray of shape (n,), int64
+        Base of each of them with which the tag begins, counted from its first called one; the tag's last base
+        if `backwards`.
+    n_there : ndarray of shape (n,), int64
+        Bases from there on, or back to there.
     pattern : str
-        Letters A, C, G, T that are fixed, and N.
-    bases : str
-        The read from where the tag should begin. A tag at the end of a read is looked for in the
-        reversed read with the reversed pattern.
+        Letters A, C, G, T that are fixed, and N, as they stand in the read.
+    backwards : bool
+        Whether the tag is at the end of the insert, and is read from behind.
     strict : bool
         Whether the fixed letters must match.
     heal : bool
@@ -35,60 +41,93 @@ def read_tag(pattern, bases, *, strict=False, heal=True):
 
     Returns
     -------
-    tag : str or None
-        The tag as it should read; None if it is missing, or wrong where `strict`.
-    n_bases : int
-        Bases to cut off.
+    tags : TextRows
+        As they should read, in read direction; empty if missing, or wrong where `strict`.
+    n_bases : ndarray of shape (n,), int32
+        Bases to cut off; -1 without a tag.
 
-    Examples
-    --------
-    >>> read_tag("NNNTAC", "CCCCCTACGG")
-    ('CCCTAC', 8)
+    Notes
+    -----
+    Twin: `ionanalysis.reference.tags.read_tags`. Source: basecaller.md 7.5, examples in 12.9.
     """
-    if len(bases) < len(pattern):
-        return None, 0
-    plain = bases[: len(pattern)]
-    if fits(pattern, plain):
-        return plain, len(pattern)
-    if heal:
-        tag, n_bases, healed = _healed(pattern, bases)
-        if n_bases >= len(pattern) and (healed or not strict):
-            return tag, n_bases
-    return (None, 0) if strict else (plain, len(pattern))
+    letters = pattern[::-1] if backwards else pattern
+    text = np.zeros((len(chosen), len(pattern)), np.uint8)
+    n_bases = np.full(len(chosen), -1, np.int32)
+    sizes = [len(block) for block in re.findall(r"N*[ACGT]+|N+$", letters)]
+    there = np.maximum(n_there, 0).astype(np.int64)
+    kernels.read_tags(
+        called.bases,
+        called.base_start[chosen] + begin,
+        there,
+        -1 if backwards else 1,
+        np.frombuffer(letters.encode("ascii"), np.uint8),
+        np.cumsum([0, *sizes]).astype(np.int32),
+        strict,
+        heal,
+        np.zeros(int(there.max(initial=0)) + 1, np.uint8),
+        text,
+        n_bases,
+    )
+    text[n_bases < 0] = 0
+    lengths = np.where(n_bases < 0, 0, len(pattern)).astype(np.int64)
+    return TextRows(np.ascontiguousarray(text[:, ::-1]) if backwards else text, lengths), n_bases
 
 
-def fits(pattern, bases):
-    """Whether the fixed letters of `pattern` are in `bases`."""
-    return len(pattern) == len(bases) and all(p in ("N", b) for p, b in zip(pattern, bases, strict=True))
+def tag_patterns(plan, end):
+    """Pattern of the tag at the ``prefix`` or ``suffix`` of the reads of each read group, empty without."""
+    options = plan.barcodes
+    if options.suppress_mol_tags or not plan.trims.trim_barcodes:
+        return [""] * len(plan.library.groups)
+    of_all = getattr(options, f"{end}_mol_tag")
+    # Reads without a barcode are no sample's reads, so that they have no tags either.
+    return [
+        "" if plan.templates is not None and not group.barcode else of_all or group.text(f"mol_tag_{end}")
+        for group in plan.library.groups
+    ]
 
 
-def _healed(pattern, bases):
-    """Tag, bases used, and whether every block fits, block by block of ``N... then fixed letters``."""
-    tag, at, whole = "", 0, True
-    for block in re.findall(r"N*[ACGT]+|N+$", pattern):
-        text, used = _healed_block(block, bases, at)
-        if text is None:
-            text, used, whole = bases[at : at + len(block)], len(block), False
-        tag, at = tag + text, at + used
-    return tag, at, whole and len(tag) == len(pattern)
+def cut_prefix_tags(reads, library, plan):
+    """Cut molecular tags off the front of library reads; reject reads without one where it is needed."""
+    ends, missing = reads.ends, np.zeros(len(reads), bool)
+    n_cut = np.zeros(len(reads), np.int64)
+    for pattern, chosen in _by_pattern(reads, library & (ends.n_bases > 0), plan, "prefix"):
+        n_there = (ends.n_bases - ends.prefix)[chosen]
+        tags, n_bases = read_tags(reads.called, chosen, ends.prefix[chosen], n_there, pattern, **_how(plan))
+        reads.prefix_tag.put(chosen, tags)
+        n_cut[chosen], missing[chosen] = np.maximum(n_bases, 0), n_bases < 0
+    ends.cut_front(library, ends.prefix + n_cut)
+    ends.tag = ends.prefix.copy()
+    needed = plan.barcodes.tag_filter_method in ("need-all", "need-prefix")
+    ends.reject(missing & needed, Step.TAG, Verdict.TAG_TRIM)
 
 
-def _healed_block(block, bases, at):
-    raw = bases[at : at + len(block)]
-    if fits(block, raw):
-        return raw, len(block)
-    runs = [(match.end() - match.start(), match.start()) for match in re.finditer(r"A+|C+|G+|T+", raw)]
-    anchor = len(bases[:at]) - len(bases[:at].rstrip(raw[:1])) if raw else 0
-    runs = [(length + (anchor if start == 0 else 0), start) for length, start in runs]
-    longest = max(runs, default=(0, 0))
-    if longest[0] < 2 or [length for length, _ in runs].count(longest[0]) > 1:
-        return None, 0
-    total, start = longest
-    own = total - (anchor if start == 0 else 0)
-    for change in _REPAIRS:
-        if total + change < _LEAST_RUN or own + change < 0:
-            continue
-        healed = raw[:start] + raw[start] * (own + change) + bases[at + start + own :]
-        if fits(block, healed[: len(block)]):
-            return healed[: len(block)], len(block) - change
-    return None, 0
+def cut_suffix_tags(reads, library, plan):
+    """The same at the end of the insert, which only reads with a bead adapter show."""
+    ends, missing = reads.ends, np.zeros(len(reads), bool)
+    cut, position = np.zeros(len(reads), bool), reads.insert_end.copy()
+    for pattern, chosen in _by_pattern(reads, library & ends.alive, plan, "suffix"):
+        n_there = np.where(reads.adapters.found[chosen], (reads.insert_end - ends.prefix)[chosen], 0)
+        last = reads.insert_end[chosen] - 1
+        tags, n_bases = read_tags(reads.called, chosen, last, n_there, pattern, backwards=True, **_how(plan))
+        reads.suffix_tag.put(chosen, tags)
+        position[chosen] -= np.maximum(n_bases, 0)
+        cut[chosen], missing[chosen] = n_bases > 0, n_bases < 0
+    reads.insert_end = position
+    needed = plan.barcodes.tag_filter_method in ("need-all", "need-suffix")
+    ends.reject(missing & needed, Step.TAG, Verdict.TAG_TRIM)
+    ends.reject(cut & (position - ends.prefix < plan.filters.least_kept), Step.TAG, Verdict.TAG_TRIM)
+    ends.cut_end(cut, Step.TAG, position)
+
+
+def _by_pattern(reads, which, plan, end):
+    """Each pattern and the numbers of the reads `which` whose group has it."""
+    patterns = tag_patterns(plan, end)
+    for pattern in sorted({*patterns} - {""}):
+        of_group = np.array([other == pattern for other in patterns])
+        chosen = np.flatnonzero(which & of_group[reads.group])
+        if len(chosen):
+            yield pattern, chosen
+
+
+def _how(plan):
+    return {"strict": plan.barcodes.tag_trim_method == "strict-trim", "heal": plan.barcodes.heal_tag_hp_indel}

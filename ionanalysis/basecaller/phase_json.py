@@ -119,8 +119,8 @@ def _plain(values):
 
 
 def response_section(response):
-    """Signal of runs by nucleotide and length, from length 1 on, rounded to what can be told."""
-    return {nuc: [round(float(value), 4) for value in row[1:]] for nuc, row in zip(NUCS, response, strict=True)}
+    """Signal of runs by nucleotide and length, from length 1 on."""
+    return {nuc: [float(value) for value in row[1:]] for nuc, row in zip(NUCS, response, strict=True)}
 
 
 def read_response(section):

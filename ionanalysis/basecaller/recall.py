@@ -1,7 +1,7 @@
 """Bases again from the flow signals that a BAM file carries, for those who no longer have wells or images."""
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -59,6 +59,7 @@ def recall_bam(
     target: str | Path,
     options: SolverOptions | None = None,
     *,
+    names: Container[str] | None = None,
     n_threads: int | None = None,
     command_line: str = "",
     progress: Callable[[int, int], None] | None = None,
@@ -76,6 +77,8 @@ def recall_bam(
     target : path
         BAM file; appears when it is whole.
     options : SolverOptions, optional
+    names : set of str, optional
+        Names of the reads wanted; the others are left out.
     n_threads : int, optional
         All cores by default. The result does not depend on it.
     command_line : str
@@ -115,7 +118,7 @@ def recall_bam(
             header, groups = _new_header(source, old_header, command_line)
             counts.calibrations = tuple(calibrations_of_comments(old_header.get("CO", []), source))
             with pysam.AlignmentFile(str(temporary), "wb", header=header) as out:
-                for batch in _batches(source, bam):
+                for batch in _batches(source, bam, names):
                     reads = [_known(source, groups, read) for read in batch]
                     size = max(1, len(reads) // 8)
                     parts = [reads[first : first + size] for first in range(0, len(reads), size)]
@@ -169,9 +172,13 @@ def _new_header(path, header, command_line):
     return {"HD": {"VN": "1.4", "SO": "unsorted"}, **kept, "PG": [*programs, program]}, orders
 
 
-def _batches(path, bam):
+def _batches(path, bam, names):
     try:
-        reads = (read for read in bam.fetch(until_eof=True) if not (read.is_secondary or read.is_supplementary))
+        reads = (
+            read
+            for read in bam.fetch(until_eof=True)
+            if not (read.is_secondary or read.is_supplementary) and (names is None or read.query_name in names)
+        )
         while batch := list(islice(reads, _BATCH_READS)):
             yield batch
     except (OSError, ValueError, MemoryError) as error:

@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from ionanalysis.bam import ReadBatch, TagColumn, flow_units
+from ionanalysis.bam import ReadBatch, TagColumn
 from ionanalysis.basecaller.ends import Step
+from ionanalysis.basecaller.flow_tags import flow_signal_tags
+from ionanalysis.basecaller.ragged import TextRows
 from ionanalysis.basecaller.verdicts import Verdict
+from ionanalysis.options.flow_tags import FlowTagOptions
 
 _FLOWS_BEHIND = 16
 """Flows of tag ZM behind the flow of the last kept base."""
@@ -13,6 +16,8 @@ _HISTORY = {
     1: Verdict.SIGNAL_HIGH_PPF,
     2: Verdict.SIGNAL_POLYCLONAL,
     3: Verdict.SIGNAL_KEYPASS,
+    4: Verdict.HIGH_PPF,
+    5: Verdict.POLYCLONAL,
     # Also the test of the signal, which comes before any step.
     7: Verdict.KEYPASS,
 }
@@ -26,7 +31,22 @@ _HISTORY_STEPS = {
 }
 
 
-def read_batch(reads, chosen, group_names, *, run_id, offset=(0, 0), end=None, trim_zm=True, errors_tag=False, more=()):
+def read_batch(
+    reads,
+    chosen,
+    group_names,
+    *,
+    run_id,
+    offset=(0, 0),
+    end=None,
+    signals=None,
+    raw=None,
+    measured=None,
+    dummy=False,
+    errors_tag=False,
+    handles=(),
+    more=(),
+):
     """The records of some reads.
 
     Parameters
@@ -41,8 +61,14 @@ def read_batch(reads, chosen, group_names, *, run_id, offset=(0, 0), end=None, t
         Row and column of the block on the chip.
     end : ndarray of int64, optional
         End of each of all reads; where they were cut by default.
-    trim_zm : bool
-        Leave out the flows of tag ZM that lie more than 16 behind the last kept base.
+    signals : FlowTagOptions, optional
+        Which flow signals the records carry, and how; ZM alone by default.
+    raw, measured : ndarray of shape (n_reads, n_flows), float32, optional
+        Signals of all reads, key-normalised and as in the wells file, which some of them need.
+    dummy : bool
+        Write a FZ of one zero if no flow signals are asked for, as the unfiltered sets have it.
+    handles : tuple of str
+        Start handles, by the numbers that the reads have.
     errors_tag : bool
         Write tag XB.
     more : tuple of TagColumn
@@ -58,6 +84,8 @@ def read_batch(reads, chosen, group_names, *, run_id, offset=(0, 0), end=None, t
     stop = np.maximum((ends.end if end is None else end)[chosen], prefix)
     begin, finish = start[chosen] + prefix, start[chosen] + stop
     rows, cols = called.row[chosen] + offset[0], called.col[chosen] + offset[1]
+    n_flows_kept = _flows_kept(reads, chosen)
+    flow_tags = flow_signal_tags(called, chosen, n_flows_kept, signals or FlowTagOptions(), raw, measured, dummy)
     return ReadBatch(
         names=[f"{run_id}:{row:05d}:{col:05d}" for row, col in zip(rows.tolist(), cols.tolist(), strict=True)],
         bases=called.bases,
@@ -67,11 +95,9 @@ def read_batch(reads, chosen, group_names, *, run_id, offset=(0, 0), end=None, t
         tags=(
             TagColumn("ZP", "B:f", called.phase[chosen]),
             *_barcode_tags(reads, chosen, errors_tag),
-            *_text_tags(reads, chosen),
+            *_text_tags(reads, chosen, handles),
             *_adapter_tags(reads, chosen),
-            TagColumn(
-                "ZM", "B:s", flow_units(called.signal_without_droop(chosen)), _flows_kept(reads, chosen, trim_zm)
-            ),
+            *flow_tags,
             TagColumn("ZF", "i", _first_flow(called, begin, prefix < called.n_bases[chosen])),
             *more,
             TagColumn("RG", "Z", group_names),
@@ -98,11 +124,11 @@ def filter_history(reads, chosen):
 def _barcode_tags(reads, chosen, errors_tag):
     if reads.hits is None or not errors_tag:
         return []
-    present = reads.hits.kept[chosen]
+    present = reads.keeps_barcode[chosen]
     return [TagColumn("XB", "i", reads.hits.errors[chosen], present=present)] if present.any() else []
 
 
-def _text_tags(reads, chosen):
+def _text_tags(reads, chosen, handles):
     columns = []
     texts = {
         "ZT": reads.prefix_tag,
@@ -110,11 +136,14 @@ def _text_tags(reads, chosen):
         "ZE": reads.extra_left,
         "YE": reads.extra_right,
         "ZO": reads.origin,
+        "YK": reads.end_text,
     }
-    for name, column in texts.items():
-        values = [column[read] for read in chosen]
-        if any(values):
-            columns.append(TagColumn(name, "Z", values, present=np.array([bool(value) for value in values])))
+    if reads.handles is not None:
+        texts["ZK"] = TextRows.from_choice(handles, np.where(reads.cause == 0, reads.handles.handle, -1))
+    for name, rows in texts.items():
+        own = rows[chosen]
+        if own.lengths.any():
+            columns.append(TagColumn(name, "Z", own.letters, own.lengths, present=own.lengths > 0))
     return columns
 
 
@@ -127,12 +156,10 @@ def _adapter_tags(reads, chosen):
     insert = np.maximum(reads.insert_end - reads.ends.prefix, 0)[chosen]
     signature = np.zeros((len(chosen), 4), np.int64)
     signature[:, 0], signature[:, 3] = start, hits.index[chosen]
-    for i in np.flatnonzero(found & (hits.start_base[chosen] > 0)):
-        read = chosen[i]
-        last = called.base_start[read] + hits.start_base[read] - 1
-        before = called.bases[called.base_start[read] : last + 1]
-        signature[i, 1] = called.base_flow[last]
-        signature[i, 2] = len(before) - len(before.tobytes().rstrip(before[-1:].tobytes()))
+    with_insert = found & (hits.start_base[chosen] > 0)
+    last = (called.base_start[:-1] + hits.start_base)[chosen[with_insert]] - 1
+    signature[with_insert, 1] = called.base_flow[last]
+    signature[with_insert, 2] = last - run_starts(called)[last] + 1
     return [
         TagColumn("ZG", "i", start, present=found),
         TagColumn("ZB", "i", hits.matched[chosen], present=found),
@@ -141,10 +168,17 @@ def _adapter_tags(reads, chosen):
     ]
 
 
-def _flows_kept(reads, chosen, trim_zm):
+def run_starts(called):
+    """For each base, the number of the first base of its run; int64 of shape (n_bases,)."""
+    first = np.ones(len(called.bases), bool)
+    first[1:] = called.bases[1:] != called.bases[:-1]
+    first[called.base_start[:-1][called.n_bases > 0]] = True
+    return np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+
+
+def _flows_kept(reads, chosen):
+    """Flows of tag ZM if it is trimmed: 16 more than the last kept base's, or 16 without any."""
     called, ends = reads.called, reads.ends
-    if not trim_zm:
-        return np.full(len(chosen), called.n_flows)
     last = (called.base_start[:-1] + ends.end)[chosen] - 1
     kept = ends.n_kept[chosen] > 0
     flow = called.base_flow[np.where(kept, last, 0)].astype(np.int64) if len(called.base_flow) else 0

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ionanalysis.bam import TagColumn, encode_records
+from ionanalysis.bam import encode_records
 from ionanalysis.basecaller.classes import read_classes
+from ionanalysis.basecaller.clonal import judge_reads
 from ionanalysis.basecaller.finish import FinishPlan, finish_reads
 from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
 from ionanalysis.basecaller.phase import PhaseEstimate
@@ -15,8 +16,11 @@ from ionanalysis.basecaller.solve import call_block
 from ionanalysis.basecaller.tally import Tally
 from ionanalysis.basecaller.verdicts import Verdict
 from ionanalysis.blocks import Block
+from ionanalysis.clonality import ClonalModel
 from ionanalysis.io.mask import NO_READ, Mask
 from ionanalysis.options.basecaller import SolverOptions
+from ionanalysis.options.clonality import ClonalityOptions
+from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.stage import StageOptions
 
 LIBRARY, TF, TRIMMED, UNTRIMMED = "library", "tf", "trimmed", "untrimmed"
@@ -28,7 +32,10 @@ NOT_READ = -1
 
 @dataclass(frozen=True, eq=False)
 class CallJob:
-    """What calling any region of a block needs; picklable, without open files or arrays of the chip's size."""
+    """What calling any region of a block needs; picklable, without open files or arrays of the chip's size.
+
+    `clonal_model` is None where polyclonal reads are not filtered.
+    """
 
     source: SignalSource
     plan: FinishPlan
@@ -37,6 +44,9 @@ class CallJob:
     stage: StageOptions
     run_id: str
     offset: tuple[int, int]
+    clonality: ClonalityOptions = field(default_factory=ClonalityOptions)
+    clonal_model: ClonalModel | None = None
+    flow_tags: FlowTagOptions = field(default_factory=FlowTagOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,32 +115,42 @@ def call_region(job, region):
         result.tally.n_values = int(everyone.output.sum()) * signals.shape[2]
         result.tally.n_bad_values, signals = n_bad, signals[rows, cols]
         tf, verdict = classes.tf[wanted], classes.verdict[wanted]
-        normalised, verdict = _test_keys(job, signals, tf, verdict)
+        normalised = _normalise(job, signals, tf)
+        verdict = judge_reads(job, normalised, tf, verdict)
+        verdict = _test_keys(job, normalised, tf, verdict)
         result.verdicts[wanted] = verdict
         chosen = (verdict == Verdict.PASSED) | region.sampled[wanted]
         rows, cols, tf, verdict = rows[chosen], cols[chosen], tf[chosen], verdict[chosen]
         reads = _call(job, region.block, normalised[chosen], rows, cols, tf, verdict)
         result.verdicts[rows, cols] = reads.ends.verdict
         _count(job, reads, verdict == Verdict.PASSED, result)
-        _encode(job, reads, region.sampled[rows, cols] & ~tf, result)
+        _encode(job, reads, region.sampled[rows, cols] & ~tf, normalised[chosen], signals[chosen], result)
         _fill_barcodes(job, reads, rows, cols, result)
     result.tally.count_verdicts(result.verdicts, classes)
     return result
 
 
-def _test_keys(job, signals, tf, verdict):
-    """Key-normalised signals, and verdicts with those of reads that do not show their key."""
+def _normalise(job, signals, tf):
+    """Key-normalised signals, by the key of each read."""
     plan = job.plan
     normalised = np.empty_like(signals)
-    verdict = verdict.copy()
     for which, key in ((~tf, plan.library_key), (tf, plan.tf_key)):
         flowgram = plan.flow_order.key_flowgram(key)
         normalised[which] = normalise_key(signals[which], flowgram, job.solver.key_normalisation)
-        if plan.filters.keypass_filter and not plan.filters.disable_all_filters:
-            failed = which.copy()
-            failed[which] = ~shows_key(normalised[which], flowgram)
-            verdict[failed & (verdict == Verdict.PASSED)] = Verdict.KEYPASS
-    return normalised, verdict
+    return normalised
+
+
+def _test_keys(job, normalised, tf, verdict):
+    """Verdicts with those of reads that do not show their key."""
+    plan = job.plan
+    if not plan.filters.keypass_filter or plan.filters.disable_all_filters:
+        return verdict
+    verdict = verdict.copy()
+    for which, key in ((~tf, plan.library_key), (tf, plan.tf_key)):
+        failed = which.copy()
+        failed[which] = ~shows_key(normalised[which], plan.flow_order.key_flowgram(key))
+        verdict[failed & (verdict == Verdict.PASSED)] = Verdict.KEYPASS
+    return verdict
 
 
 def _call(job, block, signals, rows, cols, tf, verdict):
@@ -162,12 +182,15 @@ def _count(job, reads, was_alive, result):
         tally.library.count_barcodes(reads, library, plan)
 
 
-def _encode(job, reads, sampled, result):
+def _encode(job, reads, sampled, normalised, measured, result):
     plan, ends, tally = job.plan, reads.ends, result.tally
     about = {
         "run_id": job.run_id,
         "offset": job.offset,
-        "trim_zm": job.stage.trim_zm,
+        "signals": job.flow_tags,
+        "raw": normalised,
+        "measured": measured,
+        "handles": plan.handles,
         "errors_tag": plan.barcodes.barcode_bam_tag,
     }
     names = [group.name for group in plan.library.groups]
@@ -179,11 +202,10 @@ def _encode(job, reads, sampled, result):
     chosen = np.flatnonzero(sampled)
     groups = reads.group[chosen]
     group_names = [names[group] for group in groups]
-    dummy = TagColumn("FZ", "B:S", np.zeros((len(chosen), 1), np.uint16))
     whole = np.maximum(ends.n_bases, ends.prefix)
     sets = ((TRIMMED, np.maximum(ends.end, ends.prefix), ()), (UNTRIMMED, whole, (filter_history(reads, chosen),)))
     for family, end, tags in sets:
-        batch = read_batch(reads, chosen, group_names, end=end, more=(*tags, dummy), **about)
+        batch = read_batch(reads, chosen, group_names, end=end, dummy=True, more=tags, **about)
         _sort_records(result, family, encode_records(batch), groups, plan.library)
         counts = tally.trimmed if family == TRIMMED else tally.untrimmed
         counts.count_records(reads, chosen, groups, ends.prefix, end)
@@ -200,7 +222,7 @@ def _sort_records(result, family, records, groups, datasets):
 def _fill_barcodes(job, reads, rows, cols, result):
     index = np.zeros(len(reads), np.uint16)
     if reads.hits is not None:
-        kept = reads.hits.kept
+        kept = reads.keeps_barcode
         groups = np.asarray(job.plan.library.barcoded)[reads.hits.barcode[kept]]
         index[kept] = np.array([group.index for group in job.plan.library.groups])[groups]
     library = ~reads.tf

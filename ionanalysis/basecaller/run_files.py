@@ -3,6 +3,7 @@
 import numpy as np
 
 from ionanalysis.basecaller.barcodes import classifier_limits
+from ionanalysis.basecaller.molecular_tags import tag_patterns
 from ionanalysis.basecaller.verdicts import DETAIL_NAMES, Verdict
 from ionanalysis.io.atomic import write_whole
 
@@ -97,7 +98,7 @@ def _mean(total, count):
     return float(total / count) if count else 0.0
 
 
-def filtered_barcodes(counts, errors, adapter_failed, may_filter, options):
+def filtered_barcodes(counts, errors, adapter_failed, may_filter, options, *, check_contamination=True):
     """Which barcodes have so few reads, or such bad ones, that they are taken for noise.
 
     Parameters
@@ -111,6 +112,8 @@ def filtered_barcodes(counts, errors, adapter_failed, may_filter, options):
     may_filter : array_like of shape (n_barcodes,), bool
         Whether reads alone decide: barcodes with a sample of their own stay.
     options : BarcodeOptions
+    check_contamination : bool
+        Filter barcodes that lost more than a fifth as many reads as they have; not with end barcodes.
 
     Returns
     -------
@@ -131,7 +134,8 @@ def filtered_barcodes(counts, errors, adapter_failed, may_filter, options):
         if options.barcode_error_filter > 0:
             mean_errors = (errors[:, 1] + 2 * errors[:, 2]) / np.maximum(counts, 1)
             filtered |= mean_errors > options.barcode_error_filter
-        filtered |= 5 * np.asarray(adapter_failed) > counts
+        if check_contamination:
+            filtered |= 5 * np.asarray(adapter_failed) > counts
     return filtered & np.asarray(may_filter)
 
 
@@ -148,6 +152,7 @@ def barcode_flags(plan, tally):
         tally.adapter_failed[numbers],
         np.array(may_filter, bool),
         plan.barcodes,
+        check_contamination=plan.end_barcodes is None,
     )
     for number, flag in zip(numbers, filtered.tolist(), strict=True):
         flags[number] = flag
@@ -194,6 +199,7 @@ def datasets_json(datasets, counts, date, *, plan=None, tally=None, with_filters
         content["barcode_config"] = datasets.barcode_config
     if datasets.sequencing_center:
         content["sequencing_center"] = datasets.sequencing_center
+    patterns = {end: tag_patterns(plan, end) for end in ("prefix", "suffix")} if plan is not None else {}
     flags = barcode_flags(plan, tally) if with_filters else [None] * len(datasets.groups)
     for number, group in enumerate(datasets.groups):
         fields = dict(group.fields)
@@ -204,8 +210,22 @@ def datasets_json(datasets, counts, date, *, plan=None, tally=None, with_filters
             fields["filtered"] = flags[number]
         if group.barcode and plan is not None and plan.templates is not None:
             fields["barcode"] = _barcode_json(group, number, counts, plan, tally, always_bias=with_filters)
+            fields.update(_handle_json(group, number, plan, tally))
+        if plan is not None:
+            fields.update({f"mol_tag_{end}": patterns[end][number] for end in patterns if patterns[end][number]})
         content["read_groups"][group.name] = fields
     return content
+
+
+def _handle_json(group, number, plan, tally):
+    sections = {}
+    if plan.handles:
+        sections["handle"] = tally.handles.handle_json(number)
+    if plan.end_barcodes is not None and plan.end_barcodes.expected[number] >= 0:
+        given = group.fields.get("end_barcode")
+        counts = tally.handles.end_barcode_json(number)
+        sections["end_barcode"] = {**(given if isinstance(given, dict) else {}), **counts}
+    return sections
 
 
 def _barcode_json(group, number, counts, plan, tally, *, always_bias):
@@ -219,9 +239,10 @@ def _barcode_json(group, number, counts, plan, tally, *, always_bias):
     }
     n_reads = counts.barcodes[number]
     if n_reads or always_bias:
-        own = plan.templates.in_distance[plan.library.barcoded.index(number)]
+        templates = plan.templates
+        last = templates.adapter_start[plan.library.barcoded.index(number)]
         bias = counts.bias_sum[number] / max(n_reads, 1)
-        content["barcode_bias"] = bias[: int(own.sum())]
+        content["barcode_bias"] = bias[: int(last) - templates.first_flow]
     return content
 
 
@@ -233,16 +254,19 @@ def _filter_settings(plan):
         "classifier_cutoff": cutoff,
         "classifier_mode": options.barcode_mode,
         "classifier_separation": separation,
-        "end_classifier_cutoff": 2,
-        "end_classifier_mode": 1,
-        "end_classifier_separation": 2,
+        "end_classifier_cutoff": options.end_barcode_cutoff,
+        "end_classifier_mode": options.end_barcode_mode,
+        "end_classifier_separation": options.end_barcode_separation,
         "filter_errors_hist": options.barcode_error_filter,
         "filter_frequency": options.barcode_filter,
         "filter_minreads": options.barcode_filter_minreads,
         "filter_postpone": options.barcode_filter_postpone,
         "filter_weight": options.barcode_filter_weight if options.barcode_filter_postpone == 1 else 1.0,
-        "num_end_barcodes": 0,
+        "num_end_barcodes": len(plan.end_barcodes) if plan.end_barcodes is not None else 0,
     }
+    if plan.handles:
+        named = {f"handle_{number}": handle for number, handle in enumerate(plan.handles)}
+        settings |= {"handle_mode": options.handle_mode, "handle_cutoff": options.handle_cutoff, "handles": named}
     return settings | ({"hamming_distance": least} if least is not None else {})
 
 
@@ -254,6 +278,17 @@ def write_barcode_filter(path, plan, tally):
         group = plan.library.groups[number]
         n_reads = tally.library.reads[number]
         lines.append(f"{group.barcode_name},{group.barcode},{n_reads},{0 if flags[number] else 1}")
+    write_whole(path, "\n".join(lines) + "\n")
+
+
+def write_end_barcode_counts(path, plan, tally):
+    """Write ``EndBarcodeReadCounts.csv`` if end barcodes came from a list: start barcodes down, end barcodes across."""
+    if plan.end_barcodes is None or not plan.end_barcodes.listed:
+        return
+    lines = [",".join(["", *plan.end_barcodes.names])]
+    for number in plan.library.barcoded:
+        name = plan.library.groups[number].barcode_name
+        lines.append(",".join([name, *map(str, tally.handles.pairs[number].tolist())]))
     write_whole(path, "\n".join(lines) + "\n")
 
 

@@ -15,10 +15,12 @@ from ionanalysis.basecaller.adapter import check_adapter
 from ionanalysis.basecaller.bam_files import BamFiles, HeaderFacts
 from ionanalysis.basecaller.barcodes import barcode_templates, template_signals
 from ionanalysis.basecaller.chip import OpenChip, open_chip
+from ionanalysis.basecaller.clonal import model_of
 from ionanalysis.basecaller.datasets import library_dataset, read_datasets, tf_dataset
 from ionanalysis.basecaller.finish import FinishPlan
 from ionanalysis.basecaller.inputs import BasecallerInputs
 from ionanalysis.basecaller.phase import PhaseEstimate
+from ionanalysis.basecaller.plan import complete_plan
 from ionanalysis.basecaller.region import LIBRARY, NOT_READ, TF, TRIMMED, UNTRIMMED, CallJob, call_region
 from ionanalysis.basecaller.tally import Tally
 from ionanalysis.basecaller.verdicts import MASK_FLAGS, Verdict
@@ -28,7 +30,9 @@ from ionanalysis.io.jsonfile import write_json
 from ionanalysis.io.mask import NO_READ, Mask, WellFlag, write_barcode_mask, write_mask
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
+from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.stage import StageOptions
 
 __all__ = ["BasecallerInputs", "BasecallerOptions", "BasecallerResult", "run_basecaller", "run_phase_estimation"]
@@ -44,6 +48,8 @@ class BasecallerOptions:
     filters: FilterOptions = field(default_factory=FilterOptions)
     trims: TrimOptions = field(default_factory=TrimOptions)
     barcodes: BarcodeOptions = field(default_factory=BarcodeOptions)
+    clonality: ClonalityOptions = field(default_factory=ClonalityOptions)
+    flow_tags: FlowTagOptions = field(default_factory=FlowTagOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +139,18 @@ def run_basecaller(
     n_workers = getattr(executor, "_max_workers", None)
     phase = phase or chip.phase(options.phase, n_workers)
     plan = _plan(inputs, options, chip.flow_order, phase)
-    job = CallJob(chip.source, plan, phase, options.solver, options.stage, inputs.run_id, inputs.offset)
+    job = CallJob(
+        chip.source,
+        plan,
+        phase,
+        options.solver,
+        options.stage,
+        inputs.run_id,
+        inputs.offset,
+        options.clonality,
+        model_of(chip.reads(), options, output_dir),
+        options.flow_tags,
+    )
     facts = _facts(inputs, output_dir, options, chip, started, n_workers, command_line, version)
     run = _Run(facts, options, job, chip)
     tally, verdicts, barcodes = run.call(executor, progress)
@@ -219,19 +236,25 @@ def _plan(inputs, options, flow_order, phase):
     if library.barcoded:
         groups = [library.groups[number] for number in library.barcoded]
         templates = barcode_templates(
-            inputs.library_key, [(group.barcode, group.adapter) for group in groups], flow_order
+            inputs.library_key,
+            [(group.barcode, group.adapter) for group in groups],
+            flow_order,
+            ignored=options.barcodes.barcode_ignore_flows,
         )
-        signals = template_signals(templates, flow_order, phase.cf, phase.ie)
-    return FinishPlan(
-        flow_order,
-        inputs.library_key,
-        inputs.tf_key,
-        library,
-        templates,
-        signals,
-        options.filters,
-        options.trims,
-        options.barcodes,
+        droop = 0.0 if options.barcodes.barcode_skip_droop else phase.dr
+        signals = template_signals(templates, flow_order, phase.cf, phase.ie, droop)
+    return complete_plan(
+        FinishPlan(
+            flow_order,
+            inputs.library_key,
+            inputs.tf_key,
+            library,
+            templates,
+            signals,
+            options.filters,
+            options.trims,
+            options.barcodes,
+        )
     )
 
 
@@ -287,7 +310,16 @@ class _Run:
             UNTRIMMED: (facts.output_dir / "unfiltered.untrimmed", library, inputs.library_key),
         }
         return {
-            family: stack.enter_context(BamFiles(folder, datasets, key, header, trimmed=trims.trim_barcodes))
+            family: stack.enter_context(
+                BamFiles(
+                    folder,
+                    datasets,
+                    key,
+                    header,
+                    trimmed=trims.trim_barcodes,
+                    plan=None if family == TF else self.job.plan,
+                )
+            )
             for family, (folder, datasets, key) in places.items()
         }
 
@@ -302,6 +334,7 @@ class _Run:
         tf = run_files.datasets_json(tf_dataset(self.facts.inputs.run_id), tally.tf, date)
         write_json(folder / "datasets_tf.json", tf)
         run_files.write_barcode_filter(folder / "barcodeFilter.txt", plan, tally)
+        run_files.write_end_barcode_counts(folder / "EndBarcodeReadCounts.csv", plan, tally)
         final = self._final_flags(verdicts)
         write_mask(folder / "basecaller.bfmask.bin", Mask(final))
         write_barcode_mask(folder / "barcodeMask.bin", barcodes)

@@ -1,9 +1,11 @@
 """Counts of a run: per verdict, base, read group, barcode and adapter; those of blocks add up."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 
 import numpy as np
 
+from ionanalysis.basecaller.finish import Cause
+from ionanalysis.basecaller.tally_handles import HandleTally
 from ionanalysis.basecaller.verdicts import Verdict
 
 N_QUALITIES = 50
@@ -15,8 +17,8 @@ _DISTANCE_BIN, _N_DISTANCES, _N_ERRORS = 0.2, 5, 3
 class GroupTally:
     """Reads and bases written to a set of files, per read group; arrays of shape (n_groups, ...).
 
-    `records` counts all records, `reads` those with bases; `barcodes`, of shape (n_groups,), and the
-    histograms count the reads whose barcode stands.
+    `records` counts all records, `reads` those with bases; the histograms count the
+    reads whose barcode stands, `barcodes`, of shape (n_groups,), those of them that `bias_sum` is made of.
     """
 
     records: np.ndarray
@@ -60,12 +62,15 @@ class GroupTally:
     def count_barcodes(self, reads, chosen, plan):
         """Count the barcodes of the `chosen` reads."""
         hits = reads.hits
-        chosen = chosen[hits.kept[chosen]]
-        groups, number = reads.group[chosen], hits.barcode[chosen]
+        chosen = chosen[reads.keeps_barcode[chosen]]
+        groups = reads.group[chosen]
         bins = np.minimum((hits.distance[chosen] / _DISTANCE_BIN).astype(np.int64), _N_DISTANCES - 1)
-        np.add.at(self.barcodes, groups, 1)
         np.add.at(self.distances, (groups, bins), 1)
         np.add.at(self.errors, (groups, np.minimum(hits.errors[chosen], _N_ERRORS - 1)), 1)
+        # A base less or more moves all later flows of the barcode: such reads tell nothing of the others' bias.
+        chosen = chosen[~hits.rescued[chosen]]
+        groups, number = reads.group[chosen], hits.barcode[chosen]
+        np.add.at(self.barcodes, groups, 1)
         first, n_flows = plan.templates.first_flow, self.bias_sum.shape[1]
         flows = slice(first, first + n_flows)
         measured = np.maximum(reads.called.signal[chosen, flows], 0)
@@ -92,6 +97,8 @@ class Tally:
         Kept library reads with each bead adapter; those for which another adapter competed.
     adapter_scores, adapter_leads : ndarray of shape (n_adapters,)
         Sums over those.
+    handles : HandleTally
+        Handles and end barcodes.
     n_without_adapter, n_values, n_bad_values : int
         Kept library reads without adapter; signals looked at for numbers that are not finite; those found.
     """
@@ -108,6 +115,7 @@ class Tally:
     adapter_decisions: np.ndarray
     adapter_scores: np.ndarray
     adapter_leads: np.ndarray
+    handles: HandleTally
     n_without_adapter: int = 0
     n_values: int = 0
     n_bad_values: int = 0
@@ -116,7 +124,7 @@ class Tally:
     @classmethod
     def empty(cls, plan):
         n_groups, n_adapters = len(plan.library.groups), len(plan.trims.trim_adapter)
-        n_flows = int(plan.templates.in_distance.any(axis=0).sum()) if plan.templates else 0
+        n_flows = plan.templates.n_distance_flows if plan.templates else 0
         return cls(
             verdicts=np.zeros((2, len(Verdict)), np.int64),
             qualities=np.zeros(N_QUALITIES, np.int64),
@@ -130,6 +138,7 @@ class Tally:
             adapter_decisions=np.zeros(n_adapters, np.int64),
             adapter_scores=np.zeros(n_adapters),
             adapter_leads=np.zeros(n_adapters),
+            handles=HandleTally.empty(n_groups, plan),
         )
 
     def add(self, other):
@@ -147,10 +156,11 @@ class Tally:
         if reads.hits is not None:
             barcoded = np.asarray(plan.library.barcoded)
             for total, lost in (
-                (self.ambiguous, reads.hits.ambiguous),
-                (self.adapter_failed, reads.hits.adapter_failed),
+                (self.ambiguous, reads.cause == Cause.START_BARCODE),
+                (self.adapter_failed, reads.cause == Cause.START_ADAPTER),
             ):
                 np.add.at(total, barcoded[reads.hits.barcode[library & lost]], 1)
+        self.handles.count(reads, library, plan)
         self._count_adapters(reads.adapters, library & reads.ends.alive)
 
     def count_verdicts(self, verdicts, classes):
@@ -181,7 +191,7 @@ class Tally:
 def _add(total, part):
     for item in fields(total):
         here, there = getattr(total, item.name), getattr(part, item.name)
-        if isinstance(here, GroupTally):
+        if is_dataclass(here):
             _add(here, there)
         elif isinstance(here, dict):
             for name, count in there.items():

@@ -7,6 +7,9 @@ from ionanalysis.basecaller.filters import error_bound, expected_errors
 from ionanalysis.basecaller.ragged import as_rows
 from ionanalysis.basecaller.verdicts import Verdict
 
+_WINDOW_MODES = ("sliding-window", "all", "max-information")
+_ERROR_MODES = ("expected-errors", "all", "max-information")
+
 
 def quality_clip(called, options):
     """Bases of each read before its quality falls, int64 of shape (n_reads,).
@@ -21,12 +24,13 @@ def quality_clip(called, options):
     -----
     ``sliding-window`` clips in the middle of the first window whose mean is below the cutoff; it keeps
     all bases if the window reaches the last base. ``expected-errors`` keeps as many bases as stay below
-    a bound of expected errors; ``all`` takes the lesser of both. Source: basecaller.md 6.7.
+    a bound of expected errors; ``all`` takes the lesser of both, and so does ``max-information`` in base space.
+    Source: basecaller.md 6.7.
     """
     clip = called.n_bases
-    if options.trim_qual_mode in ("sliding-window", "all") and 0 < options.trim_qual_cutoff < 100:
+    if options.trim_qual_mode in _WINDOW_MODES and 0 < options.trim_qual_cutoff < 100:
         clip = np.minimum(clip, _window_clip(called, options.trim_qual_window_size, options.trim_qual_cutoff))
-    if options.trim_qual_mode in ("expected-errors", "all"):
+    if options.trim_qual_mode in _ERROR_MODES:
         clip = np.minimum(clip, _error_clip(called, options))
     return clip
 

@@ -24,6 +24,9 @@ class Verdict(IntEnum):
     TAG_TRIM = 12
     EXTRA_TRIM = 13
     QUALITY_TRIM = 14
+    HIGH_PPF = 15
+    """Rejected by base calling's own filter of polyclonal wells, as is the next one."""
+    POLYCLONAL = 16
 
 
 DETAIL_NAMES = {
@@ -42,6 +45,8 @@ DETAIL_NAMES = {
     Verdict.TAG_TRIM: "tag_trim",
     Verdict.EXTRA_TRIM: "extra_trim",
     Verdict.QUALITY_TRIM: "quality_trim",
+    Verdict.HIGH_PPF: "high_ppf",
+    Verdict.POLYCLONAL: "polyclonal",
 }
 """Name of each verdict in ``Filtering.ReadDetails`` of BaseCaller.json."""
 
@@ -62,5 +67,7 @@ MASK_FLAGS = {
     Verdict.TAG_TRIM: WellFlag.FILTERED_SHORT,
     Verdict.EXTRA_TRIM: WellFlag.FILTERED_SHORT,
     Verdict.QUALITY_TRIM: WellFlag.FILTERED_SHORT,
+    Verdict.HIGH_PPF: WellFlag.FILTERED_BAD_PPF,
+    Verdict.POLYCLONAL: WellFlag.FILTERED_BAD_PPF,
 }
 """Bit of the output mask of each verdict."""

@@ -38,7 +38,7 @@ def _add_flag(group, declared, kind, dest):
     flag = "--" + (meta["flag"] or declared.name.replace("_", "-"))
     shown = ", ".join(filter(None, (meta["help"], meta["unit"]))) + default_text(declared.default)
     shown = shown.replace("%", "%%")
-    if kind is bool:
+    if bool in (kind, *get_args(kind)):
         group.add_argument(flag, dest=dest, action=_Switch, default=None, help=shown)
         return
     convert = _converter(kind)

@@ -26,8 +26,27 @@ def read_json(path):
 
 
 def write_json(path, content, *, indent=2):
-    """Write `content` whole or not at all; NumPy values become plain ones, NaN becomes null."""
-    write_whole(path, json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write `content` whole or not at all; NumPy values become plain ones, NaN becomes null.
+
+    Lists of numbers and texts stand on one line: histograms of a line per bin made the original's files large.
+    """
+    write_whole(path, _text(_plain(content), indent, "\n") + "\n")
+
+
+def _text(value, indent, newline):
+    if isinstance(value, dict) and value:
+        inner = newline + " " * indent
+        items = (f"{_scalar(key)}: {_text(item, indent, inner)}" for key, item in value.items())
+        return "{" + inner + f",{inner}".join(items) + newline + "}"
+    if isinstance(value, list) and any(isinstance(item, dict | list) and item for item in value):
+        inner = newline + " " * indent
+        return "[" + inner + f",{inner}".join(_text(item, indent, inner) for item in value) + newline + "]"
+    return _scalar(value)
+
+
+def _scalar(value):
+    """A value without objects or lists in it, or a list of such values."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value):

@@ -26,6 +26,12 @@ class FilterOptions(Options):
     qual_filter_slope: float = option(0.02, "its growth", unit="errors per base", least=0)
     qual_filter_quadr: float = option(0.0, "its quadratic growth", unit="errors per base and base", least=0)
 
+    clonal_filter_solve: bool = option(
+        False, "reject polyclonal library reads here, too, not only in signal processing"
+    )
+    clonal_filter_tf: bool = option(False, "the same for test fragments")
+    clonal_filter_debug: bool = option(False, "write basecaller_ppf_ssq.txt: what the filter learned from")
+
     @property
     def least_kept(self):
         """Shortest read after trimming, in bases."""
@@ -41,11 +47,13 @@ class TrimOptions(Options):
     trim_adapter_cutoff: float = option(16.0, "greatest misfit of an adapter; 0 switches the trimming off", least=0)
     trim_adapter_separation: float = option(0.0, "lead that the best of several adapters must have", least=0)
     trim_adapter_min_match: int = option(6, "least adapter bases found", unit="bases", least=1)
-    trim_adapter_mode: int = option(1, "misfit counts run lengths (0), or with their residuals (1)", choices=(0, 1))
+    trim_adapter_mode: int = option(
+        1, "misfit counts run lengths (0), or with their residuals (1), or compares predictions (2)", choices=(0, 1, 2)
+    )
     trim_qual_mode: str = option(
         "sliding-window",
         "how the low-quality end of a read is found",
-        choices=("off", "sliding-window", "expected-errors", "all"),
+        choices=("off", "sliding-window", "expected-errors", "all", "max-information"),
     )
     trim_qual_window_size: int = option(30, "window of sliding-window", unit="bases", least=1)
     trim_qual_cutoff: float = option(15.0, "least mean quality in the window; 0 or 100 and more is off", least=0)

@@ -28,8 +28,8 @@ class StageOptions(Options):
         "off", "take what all wells of a region share out of their signals", choices=WELLS_NORMALISATIONS
     )
     compress_multi_taps: bool = option(False, "add up the signals of flows that repeat a nucleotide, in the first")
-    trim_zm: bool = option(True, "leave the flows behind the read out of tag ZM")
     ignore_washouts: bool = option(False, "do not call wells whose bead was washed out")
+    read_names: str = option("", "file of read names (run:row:col), one a line: call these reads only")
 
     def __post_init__(self):
         super().__post_init__()

@@ -15,7 +15,9 @@ from ionanalysis.metrics.peak_signal import raw_peak_signal
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.base import Options
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
+from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.options.stage import StageOptions
 from ionanalysis.pipeline.request import StageContext
@@ -167,7 +169,16 @@ STAGES = (
         "basecaller",
         _basecaller,
         _basecaller_files,
-        (StageOptions, PhaseOptions, SolverOptions, FilterOptions, TrimOptions, BarcodeOptions),
+        (
+            StageOptions,
+            PhaseOptions,
+            SolverOptions,
+            FilterOptions,
+            TrimOptions,
+            BarcodeOptions,
+            ClonalityOptions,
+            FlowTagOptions,
+        ),
     ),
     Stage("statistics", _statistics, _statistics_files),
     Stage("report", _report, _files("", "report.html")),

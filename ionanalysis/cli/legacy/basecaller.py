@@ -16,10 +16,21 @@ from ionanalysis.errors import InputError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
+from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.stage import StageOptions
 
-CLASSES = (StageOptions, PhaseOptions, SolverOptions, FilterOptions, TrimOptions, BarcodeOptions)
+CLASSES = (
+    StageOptions,
+    PhaseOptions,
+    SolverOptions,
+    FilterOptions,
+    TrimOptions,
+    BarcodeOptions,
+    ClonalityOptions,
+    FlowTagOptions,
+)
 
 
 def main(argv=None):
@@ -92,11 +103,6 @@ def _check(asked, values, pairs):
         raise UsageError(
             "--diagonal-state-prog is not offered: the model here has no diagonal states; leave the option out "
             "to call the reads with ordinary ones."
-        )
-    if len(pairs) > 1 and values.get("clonal-filter-solve"):
-        raise UsageError(
-            f"--clonal-filter-solve cannot judge sums of {len(pairs)} wells files; "
-            "give one file or switch the filter off."
         )
 
 

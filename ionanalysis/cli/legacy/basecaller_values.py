@@ -5,7 +5,7 @@ from ionanalysis.options.basecaller import SolverOptions
 from ionanalysis.options.stage import WELLS_NORMALISATIONS
 
 OUTSIDE = {
-    "barcode-mode": (0, 3, 2),
+    "barcode-mode": (0, 5, 2),
     "barcode-filter": (0, 0.999999, 0.01),
     "barcode-filter-weight": (0, 1, 0.1),
     "barcode-filter-minreads": (0, float("inf"), 20),
