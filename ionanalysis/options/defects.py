@@ -33,6 +33,14 @@ DEFECTS = {
         {"signal_gain_sd": 0.2, "pixel_gain_sd": 0.04, "flow_gain_sd": 0.03, "copies_sd": 0.5},
     ),
     "signal_decay": Defect({"signal_decay": 0.0, "copy_drift": 1.0}, {"signal_decay": 0.0015, "copy_drift": 0.9985}),
+    "homopolymer_compression": Defect(
+        {"homopolymer_shortfall": ()}, {"homopolymer_shortfall": (0.006, 0.045, 0.15, 0.46)}
+    ),
+    "gain_drift": Defect({"gain_trend_sd": 0.0, "gain_walk_sd": 0.0}, {"gain_trend_sd": 0.03, "gain_walk_sd": 0.03}),
+    "noise_growth": Defect({"noise_growth": 0.0}, {"noise_growth": 1.0}),
+    "outlier_flows": Defect(
+        {"outlier_flows": 0.0, "outlier_signals": 0.0}, {"outlier_flows": 0.02, "outlier_signals": 0.002}
+    ),
     "background": Defect({"background": 0.0}, {"background": 850.0}),
     "background_variation": Defect(
         {"background_nuc_sd": 0.0, "background_flow_sd": 0.0}, {"background_nuc_sd": 0.08, "background_flow_sd": 0.02}

@@ -26,6 +26,8 @@ class Purpose(IntEnum):
     FLOW = 15
     IMAGE_NOISE = 16
     BUBBLES = 17
+    GAIN_DRIFT = 18
+    OUTLIERS = 19
 
 
 def stream(seed, purpose, *index):
