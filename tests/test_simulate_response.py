@@ -142,7 +142,6 @@ def released(flow, **options):
 
 
 def test_images_show_compression_and_drift_of_gain():
-    # Flow 0 is the T of the key; a later flow is taken in which many wells have a run.
     truth, plain = released(79)
     chosen = (truth.kind == "library") & (truth.phased_signal[..., 79] > 0.5)
     assert chosen.sum() > 100
@@ -168,3 +167,30 @@ def test_images_show_growing_noise_and_outliers():
     library = truth.kind == "library"
     assert 0.03 < (np.abs(off - plain) > 100)[library].mean() < 0.12
     assert_array_equal(off[~library & (truth.kind != "tf")], plain[~library & (truth.kind != "tf")])
+
+
+def test_half_loaded_beads_have_half_the_templates_and_buffering():
+    options = dict(size=(60, 60), flows=16, level="dat", seed=2, copies_sd=0.0, ratio_sd=0.0)
+    none, some = (ion.simulate(**options, half_loaded=share).truth for share in (0.0, 0.25))
+    assert_array_equal(none.sequence, some.sequence)
+    live = np.isin(some.kind, ("library", "polyclonal", "tf"))
+    half = some.details["copies"][live] == 1
+    assert_array_equal(some.details["copies"][live][~half], 2)
+    assert half.mean() == pytest.approx(0.25, abs=0.03)
+    assert_allclose(some.details["pixel_ratio"][live], np.where(half, 0.85, 0.7), rtol=1e-6)
+    assert_array_equal(some.details["pixel_ratio"][none.kind == "empty"], 1)
+
+
+def test_reagent_runs_short_along_the_flow():
+    # All bases are taken up in the end, but later where supply is short: the peak is lower. Flow 0 is in the key.
+    def peak(**options):
+        options |= dict(white_noise=0.0, row_noise=0.0, comparator_noise=0.0, background=0.0, t0_slope=0.0)
+        truth, image = images(0, **options)
+        return truth.kind == "library", (image - image[0]).max(axis=0)
+
+    library, plain = peak()
+    _, short = peak(depletion=0.9)
+    assert library[:, :4].sum() > 60 and plain[library].min() > 20
+    kept = np.where(library, short, 0) / np.where(library, plain, 1)
+    first, last = (kept[:, part][library[:, part]].mean() for part in (slice(4), slice(-4, None)))
+    assert first > 0.97 and last < 0.9

@@ -72,6 +72,9 @@ class WellKindOptions(Options):
     )
     copies: float = option(2.0, "mean templates per bead, arbitrary unit", least=0.3, most=10)
     copies_sd: float = option(0.3, "spread of templates per bead", least=0, most=5)
+    half_loaded: float = option(
+        0.0, "beads with half the templates, and half the buffering", unit="fraction of beads", least=0, most=1
+    )
     bead_loss: float = option(0.0, "beads that leave during the run", unit="fraction of beads", least=0, most=1)
 
     def __post_init__(self):

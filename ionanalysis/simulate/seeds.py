@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     BUBBLES = 17
     GAIN_DRIFT = 18
     OUTLIERS = 19
+    HALF_LOADED = 20
 
 
 def stream(seed, purpose, *index):
