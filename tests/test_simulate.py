@@ -312,6 +312,7 @@ def test_random_genome_has_long_homopolymers_and_the_asked_gc():
         dict(level="dat", blocks=(0, 1)),
         dict(difficulty="easy"),
         dict(defects=("no_such",)),
+        dict(defects=("empties", "few_empties")),
         dict(defects=("droop",), without=("droop",)),
         dict(homopolymer_shortfall=(0.1, 1.1)),
         dict(no_such_option=1),

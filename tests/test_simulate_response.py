@@ -193,4 +193,4 @@ def test_reagent_runs_short_along_the_flow():
     assert library[:, :4].sum() > 60 and plain[library].min() > 20
     kept = np.where(library, short, 0) / np.where(library, plain, 1)
     first, last = (kept[:, part][library[:, part]].mean() for part in (slice(4), slice(-4, None)))
-    assert first > 0.97 and last < 0.9
+    assert first > 0.995 and last < 0.975

@@ -35,7 +35,7 @@ class WellResponse:
         self.has_outliers = self._options.outlier_signals > 0
         self.noise_factor = (1 + self._options.noise_growth * np.arange(n_flows) / n_flows).astype(np.float32)
         self.flow_gain = self._draw_flow_gain(n_flows)
-        self._log_gain = self._draw_log_gain(n_flows) if self.drifts else None
+        self._log_gain = self._draw_log_gain(n_flows) if self.drifts else np.zeros((*shape, 0), np.float32)
 
     def compressed(self, signal):
         """What the wells show of `signal` bases, in bases; parts of a base lie on a line between whole ones."""
@@ -48,7 +48,7 @@ class WellResponse:
         return (np.interp(signal, np.arange(longest + 1), shown) + beyond).astype(np.float32)
 
     def gain(self, rows, flows):
-        """Gain of wells over that in flow 0, of shape (n_rows, n_cols) or (n_rows, n_cols, n_flows), float32.
+        """Gain, where it `drifts`, of wells over that in flow 0, of shape (n_rows, n_cols) or (n_rows, n_cols, n_flows), float32.
 
         Parameters
         ----------
