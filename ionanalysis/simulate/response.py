@@ -48,7 +48,9 @@ class WellResponse:
         return (np.interp(signal, np.arange(longest + 1), shown) + beyond).astype(np.float32)
 
     def gain(self, rows, flows):
-        """Gain, where it `drifts`, of wells over that in flow 0, of shape (n_rows, n_cols) or (n_rows, n_cols, n_flows), float32.
+        """Gain of wells over that in flow 0, float32 of shape (n_rows, n_cols) or (n_rows, n_cols, n_flows).
+
+        Only to be asked for where gains drift (`drifts`).
 
         Parameters
         ----------
