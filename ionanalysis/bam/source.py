@@ -113,8 +113,9 @@ def tag_of(record, name, kind, default=None):
         return default
     try:
         value = record.get_tag(name)
-    except (ValueError, KeyError) as error:
-        raise DamagedRecordError(f"tag {name} of read {record.query_name} is damaged ({error})") from error
+    # MemoryError: lists of an unknown kind.
+    except (ValueError, KeyError, MemoryError) as error:
+        raise DamagedRecordError(f"tag {name} of read {record.query_name} is damaged") from error
     if not isinstance(value, kind):
         raise DamagedRecordError(f"tag {name} of read {record.query_name} does not hold {_EXPECTED[kind]}")
     return value
