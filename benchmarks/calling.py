@@ -38,9 +38,10 @@ CHIPS = {
     "gain drift": {"signal_decay": 0.0015, "flow_gain_sd": 0.03},
     "offsets": {"offset_sd": 0.03, "nuc_offset_sd": 0.02},
     "spread of phase": {"phase_spread": 0.15, "phase_gradient": 0.3},
+    "homopolymer compression": {"homopolymer_shortfall": (0.006, 0.045, 0.15, 0.46)},
+    "gain drift per well": {"gain_trend_sd": 0.03, "gain_walk_sd": 0.03},
 }
-"""What each chip has that others have not. The simulator knows no homopolymer compression and no gain that drifts in
-each well on its own."""
+"""What each chip has that others have not."""
 
 LEAST_EXPECTED_ERRORS = 100
 """Errors that the bases of a quality must be expected to have for the quality to be judged."""

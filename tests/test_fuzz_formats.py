@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 import numpy as np
+import pysam
 import pytest
 
 from ionanalysis.blocks import Block
@@ -75,6 +77,70 @@ def test_info_survives_damaged_files(small, name):
 
 def test_info_survives_damaged_bam_files(golden):
     fuzz("info", golden / "calls-s60/peer/rawtf.basecaller.bam", 100, n_header=1000)
+
+
+def aligned_bam(path, n_reads=4, qualities="5" * 16):
+    """Write a BAM file of aligned reads with the tags of an aligner and of the base caller."""
+    bases = "ACGATACGGTATTGCA"
+    header = {
+        "HD": {"VN": "1.4"},
+        "SQ": [{"SN": "chr1", "LN": 1000}],
+        "RG": [{"ID": "R", "FO": "TACG" * 15, "KS": "TCAG"}],
+    }
+    with pysam.AlignmentFile(str(path), "wb", header=header) as out:
+        for number in range(n_reads):
+            read = pysam.AlignedSegment(out.header)
+            read.query_name, read.query_sequence, read.reference_id = f"RUN:{number}:3", bases, 0
+            read.reference_start, read.mapping_quality, read.flag = 10 * number, 40, 16 * (number % 2)
+            read.cigarstring = "2S4M1D3M1I4M2S"
+            read.query_qualities = pysam.qualitystring_to_array(qualities)
+            read.set_tags([("RG", "R"), ("MD", "1T2^C7"), ("NM", 3), ("ZF", 8), ("ZA", 16)])
+            read.set_tag("ZM", array("h", [256, 0, 260, 3] * 15))
+            read.set_tag("ZP", array("f", [0.006, 0.005, 0.001]))
+            out.write(read)
+    return path
+
+
+OF_BAM = ["info", "flowgrams", "calls", "read statistics", "report", "recall"]
+
+
+@pytest.mark.parametrize("reader", OF_BAM)
+def test_damaged_bam_records_are_read_or_refused(golden, reader):
+    fuzz(reader, golden / "calls-s60/peer/rawtf.basecaller.bam", 300, n_header="records")
+
+
+@pytest.mark.parametrize("reader", [*OF_BAM, "alignment statistics"])
+def test_damaged_aligned_records_are_read_or_refused(tmp_path, reader):
+    fuzz(reader, aligned_bam(tmp_path / "aligned.bam"), 400, n_header="records")
+
+
+def test_aligned_records_are_read_where_nothing_is_damaged(tmp_path):
+    from ionanalysis.metrics.ionstats_alignment import alignment_statistics
+
+    found = alignment_statistics(aligned_bam(tmp_path / "aligned.bam"))
+    assert found["aligned"]["num_reads"] == 4
+    assert sum(found["by_base"]["ins"]) == sum(found["by_base"]["del"]) == 4
+
+
+@pytest.mark.parametrize("qualities", [None, "0123456789ABCDEF"])
+def test_qualities_come_in_the_order_of_sequencing_or_not_at_all(tmp_path, qualities):
+    from ionanalysis.metrics.accuracy import calls_from_bam
+
+    plain, reverse, *_ = calls_from_bam(aligned_bam(tmp_path / "aligned.bam", qualities=qualities))
+    if qualities is None:
+        assert plain.qualities is None and reverse.qualities is None
+    else:
+        assert (
+            plain.qualities.tolist()
+            == reverse.qualities[::-1].tolist()
+            == list(pysam.qualitystring_to_array(qualities))
+        )
+
+
+def test_tags_are_asked_for_one_by_one():
+    # get_tags() of pysam runs beyond a record with damaged lengths.
+    sources = {path: path.read_text("utf-8") for path in (ROOT / "ionanalysis").rglob("*.py")}
+    assert [path.name for path, text in sources.items() if "get_tags(" in text] == []
 
 
 @pytest.mark.slow

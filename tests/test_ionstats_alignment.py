@@ -158,7 +158,7 @@ def test_every_key_of_the_original_is_there():
 
 def test_a_file_that_is_no_bam_is_refused(tmp_path):
     (tmp_path / "x.bam").write_text("no")
-    with pytest.raises(InputError, match="not a readable BAM"):
+    with pytest.raises(InputError, match="cannot be read as BAM"):
         alignment_statistics(tmp_path / "x.bam")
 
 

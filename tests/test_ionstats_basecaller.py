@@ -117,5 +117,5 @@ def test_a_missing_file_of_reads_is_an_error(tmp_path):
 
 def test_a_file_that_is_no_bam_is_explained(tmp_path):
     (tmp_path / "a.bam").write_text("nothing")
-    with pytest.raises(InputError, match="is not a readable BAM file"):
+    with pytest.raises(InputError, match="cannot be read as BAM"):
         read_statistics(tmp_path / "a.bam")

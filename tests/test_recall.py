@@ -203,11 +203,11 @@ def test_other_output_than_bam_is_refused(tmp_path, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ZM": "text"}, "ZM must be whole numbers"),
-        ({"ZM": array("f", [1.0, 2.0])}, "ZM must be whole numbers"),
+        ({"ZM": "text"}, "tag ZM of read .* does not hold a list of numbers"),
+        ({"ZM": array("f", [1.0, 2.0])}, "tag ZM of read .* does not hold whole numbers"),
         ({"ZM": array("h", [256] * 61)}, "has 61 flows, its read group 60"),
-        ({"ZF": "x"}, "ZF one number"),
-        ({"ZP": 0.5}, "no phase"),
+        ({"ZF": "x"}, "tag ZF of read .* does not hold one whole number"),
+        ({"ZP": 0.5}, "tag ZP of read .* does not hold a list of numbers"),
         ({"ZP": array("f", [0.006, float("nan"), 0])}, "no phase"),
         ({"ZP": array("f", [0.006])}, "no phase"),
         ({"RG": "S"}, "of read group 'S'"),

@@ -1,10 +1,13 @@
 """Flow signals of BAM files as arrays."""
 
+from array import array
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from ionanalysis.bam.source import header_of, integers_of, open_alignments, reads_of, tag_of
 from ionanalysis.errors import InputError
 from ionanalysis.flows import FlowOrder
 
@@ -92,33 +95,21 @@ def flowgrams(path, *, start=0, limit=None):
     -----
     Simulate reads of tag ZM with droop 0 (field.md 1). Source: basecaller.md 8.5.
     """
-    import pysam
-
     path = Path(path)
-    reads: list[tuple] = []
-    verbosity = pysam.set_verbosity(0)
-    try:
-        with pysam.AlignmentFile(str(path), "rb", check_sq=False) as bam:
-            groups = bam.header.to_dict().get("RG", [])
-            for n_seen, read in enumerate(bam):
-                if limit is not None and len(reads) >= limit:
-                    break
-                if n_seen >= start:
-                    reads.append(_read_fields(path, read))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as BAM ({error}); give a BAM file of an Ion Torrent run.") from error
-    finally:
-        pysam.set_verbosity(verbosity)
+    with open_alignments(path) as bam:
+        groups = header_of(bam).get("RG", [])
+        chosen = islice(reads_of(bam), start, None if limit is None else start + limit)
+        reads = [_read_fields(path, read) for read in chosen]
     return _gather(path, groups, reads)
 
 
 def _read_fields(path, read):
-    tags = dict(read.get_tags())
     # The unfiltered sets carry a dummy FZ of one value beside ZM.
-    tag = next((name for name in _UNITS if name in tags), None)
+    tag = next((name for name in _UNITS if read.has_tag(name)), None)
     if tag is None:
         raise InputError(f"{path}: read {read.query_name} has neither tag ZM nor FZ; give a BAM that kept its flows.")
-    return read.query_name, tags.get("RG", ""), tag, tags[tag], tags.get("ZF", -1), tags.get("ZP")
+    group, first_flow, rates = tag_of(read, "RG", str, ""), tag_of(read, "ZF", int, -1), tag_of(read, "ZP", array)
+    return read.query_name, group, tag, integers_of(read, tag), first_flow, rates
 
 
 def _gather(path, groups, reads):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ionanalysis import __version__
+from ionanalysis.bam.source import header_of, integers_of, open_alignments, qualities_of, reads_of, tag_of
 from ionanalysis.basecaller.solve import call_block
 from ionanalysis.errors import InputError, UsageError
 from ionanalysis.flows import FlowOrder
@@ -24,8 +25,6 @@ _OF_ALIGNMENT = ("MD", "NM", "AS", "XS", "XA", "XM", "SA", "NH", "HI", "MC", "MQ
 """Tags that tell of an alignment, which does not hold for other bases."""
 _CUT_FROM_FRONT = ("ZK", "ZT", "ZE")
 """Tags with bases that were cut off behind key and barcode, in this order (basecaller.md 8.5)."""
-_READ = ("RG", *_UNITS, "ZP", "ZF", *_CUT_FROM_FRONT)
-"""Tags that are looked at."""
 _HARD_CLIP = 5
 
 
@@ -107,45 +106,26 @@ def recall_bam(
     options, counts = options or SolverOptions(), RecallCounts()
     if Path(target).suffix.lower() in (".sam", ".cram"):
         raise UsageError(f"{target}: recall writes BAM; give the file a name that ends in .bam.")
-    verbosity = pysam.set_verbosity(0)
-    try:
-        with (
-            _open_bam(pysam, source) as bam,
-            whole_file(target) as temporary,
-            ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool,
-        ):
-            old_header = _header(source, bam)
-            header, groups = _new_header(source, old_header, command_line)
-            counts.calibrations = tuple(calibrations_of_comments(old_header.get("CO", []), source))
-            with pysam.AlignmentFile(str(temporary), "wb", header=header) as out:
-                for batch in _batches(source, bam, names):
-                    reads = [_known(source, groups, read) for read in batch]
-                    size = max(1, len(reads) // 8)
-                    parts = [reads[first : first + size] for first in range(0, len(reads), size)]
-                    called = [call for part in pool.map(lambda part: _call(part, options), parts) for call in part]
-                    for record, bases in zip(batch, called, strict=True):
-                        _rewrite(record, bases, counts)
-                        out.write(record)
-                    if progress:
-                        progress(counts.reads, 0)
-    finally:
-        pysam.set_verbosity(verbosity)
+    with (
+        open_alignments(source) as bam,
+        whole_file(target) as temporary,
+        ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool,
+    ):
+        old_header = header_of(bam)
+        header, groups = _new_header(source, old_header, command_line)
+        counts.calibrations = tuple(calibrations_of_comments(old_header.get("CO", []), source))
+        with pysam.AlignmentFile(str(temporary), "wb", header=header) as out:
+            for batch in _batches(bam, names):
+                reads = [_known(source, groups, read) for read in batch]
+                size = max(1, len(reads) // 8)
+                parts = [reads[first : first + size] for first in range(0, len(reads), size)]
+                called = [call for part in pool.map(lambda part: _call(part, options), parts) for call in part]
+                for record, bases in zip(batch, called, strict=True):
+                    _rewrite(record, bases, counts)
+                    out.write(record)
+                if progress:
+                    progress(counts.reads, 0)
     return counts
-
-
-def _open_bam(pysam, path):
-    try:
-        # Whatever the mode says, SAM and CRAM are told by their content.
-        return pysam.AlignmentFile(str(path), "rb", check_sq=False)
-    except (OSError, ValueError, MemoryError) as error:
-        raise InputError(f"{path}: cannot be read as BAM ({error}); give a BAM file of an Ion Torrent run.") from error
-
-
-def _header(path, bam):
-    try:
-        return bam.header.to_dict()
-    except (ValueError, KeyError, AssertionError) as error:
-        raise InputError(f"{path}: its header is damaged ({error}); copy the file again.") from error
 
 
 def _new_header(path, header, command_line):
@@ -172,19 +152,14 @@ def _new_header(path, header, command_line):
     return {"HD": {"VN": "1.4", "SO": "unsorted"}, **kept, "PG": [*programs, program]}, orders
 
 
-def _batches(path, bam, names):
-    try:
-        reads = (
-            read
-            for read in bam.fetch(until_eof=True)
-            if not (read.is_secondary or read.is_supplementary) and (names is None or read.query_name in names)
-        )
-        while batch := list(islice(reads, _BATCH_READS)):
-            yield batch
-    except (OSError, ValueError, MemoryError) as error:
-        # A damaged length of a record asks for memory that nobody has.
-        hint = "; a CRAM file needs its reference, or convert it to BAM first" if bam.is_cram else "; copy it again"
-        raise InputError(f"{path}: is damaged or cannot be decoded ({error}){hint}.") from error
+def _batches(bam, names):
+    reads = (
+        read
+        for read in reads_of(bam)
+        if not (read.is_secondary or read.is_supplementary) and (names is None or read.query_name in names)
+    )
+    while batch := list(islice(reads, _BATCH_READS)):
+        yield batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,27 +175,21 @@ class _KnownRead:
 
 
 def _known(path, groups, record):
-    try:
-        # One by one: get_tags() of pysam runs beyond the record where lengths in it are damaged.
-        name, tags = record.query_name, {tag: record.get_tag(tag) for tag in _READ if record.has_tag(tag)}
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{path}: a read has a damaged name or tags ({error}); copy the file again.") from error
-    if tags.get("RG") not in groups:
-        raise InputError(f"{path}: read {name} is of read group {tags.get('RG')!r}, which the header does not list.")
-    order, prefix = groups[tags["RG"]]
+    name, group = record.query_name, tag_of(record, "RG", str)
+    if group not in groups:
+        raise InputError(f"{path}: read {name} is of read group {group!r}, which the header does not list.")
+    order, prefix = groups[group]
     # The unfiltered sets carry a dummy FZ of one value beside ZM.
-    tag = next((tag for tag in _UNITS if tag in tags), None)
+    tag = next((tag for tag in _UNITS if record.has_tag(tag)), None)
     if tag is None:
         raise InputError(f"{path}: read {name} has neither tag ZM nor FZ; give a BAM that kept its flow signals.")
-    signal, rates, first_flow = tags[tag], tags.get("ZP", array("f")), tags.get("ZF", -1)
-    if not isinstance(signal, array) or signal.typecode in "fd" or not isinstance(first_flow, int):
-        raise InputError(f"{path}: read {name}: {tag} must be whole numbers, one per flow, and ZF one number.")
-    phased = isinstance(rates, array) and len(rates) >= 2 and all(0 <= rate < 1 for rate in rates)
-    if tag == "ZM" and not phased:
+    signal, first_flow = integers_of(record, tag), tag_of(record, "ZF", int, -1)
+    rates = tag_of(record, "ZP", array, array("f"))
+    if tag == "ZM" and not (len(rates) >= 2 and all(0 <= rate < 1 for rate in rates)):
         raise InputError(f"{path}: read {name} has signals (ZM) but no phase (ZP); give a BAM that kept both.")
     if len(signal) > len(order):
         raise InputError(f"{path}: read {name} has {len(signal)} flows, its read group {len(order)}.")
-    prefix += "".join(str(tags.get(cut, "")) for cut in _CUT_FROM_FRONT)
+    prefix += "".join(tag_of(record, cut, str, "") for cut in _CUT_FROM_FRONT)
     return _KnownRead(
         order.limited(len(signal)),
         prefix,
@@ -294,7 +263,7 @@ def _end(letters, bases, flow):
 
 def _rewrite(record, called, counts):
     """Put new bases into a record, as an unaligned one."""
-    before, qualities = record.get_forward_sequence() or "", record.get_forward_qualities()
+    before, qualities = record.get_forward_sequence() or "", qualities_of(record)
     bases = before if called is None else called[0]
     if called is not None:
         qualities = called[1]

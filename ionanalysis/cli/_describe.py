@@ -1,11 +1,10 @@
 """What a file holds, decided by its content; names only help where content cannot tell."""
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from ionanalysis.bam.source import header_of, open_alignments, reads_of, tag_names
 from ionanalysis.errors import InputError
 
 MAX_COUNTED = 200_000_000
@@ -286,54 +285,12 @@ def _describe_hdf5(path):
 
 
 def _describe_bam(path):
-    import pysam
-
-    _check_bam_header(path)
-    verbosity = pysam.set_verbosity(0)
-    try:
-        with pysam.AlignmentFile(str(path), "rb", check_sq=False) as bam:
-            return _bam_header(bam) | _bam_reads(bam, path.stat().st_size)
-    # pysam gives up on files that htslib takes for another kind of compression with NotImplementedError.
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: cannot be read as BAM ({error}). Copy or make the file again.") from error
-    finally:
-        pysam.set_verbosity(verbosity)
-
-
-def _check_bam_header(path):
-    """Read the header once before pysam does: on a damaged one it prints a traceback of its own."""
-    try:
-        with gzip.open(path) as file:
-
-            def number():
-                return int.from_bytes(file.read(4), "little")
-
-            if file.read(4) != b"BAM\1":
-                raise InputError(f"{path}: is packed as BAM files are, but is none; expected a BAM file.")
-            _skip(file, number())
-            for _ in range(number()):
-                _skip(file, number() + 4)
-            # To the end of the packed block, where its checksum stands.
-            file.read(1 << 16)
-        with path.open("rb") as file:
-            block_length = int.from_bytes(file.read(18)[16:], "little") + 1
-            file.seek(block_length)
-            if file.read(2) != b"\x1f\x8b":
-                raise EOFError(f"no block follows the first one of {block_length} bytes")
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: has a damaged header ({error}). Copy or make the file again.") from error
-
-
-def _skip(file, n_bytes):
-    while n_bytes:
-        content = file.read(min(n_bytes, 1 << 16))
-        if not content:
-            raise EOFError("it ends too early")
-        n_bytes -= len(content)
+    with open_alignments(path) as bam:
+        return _bam_header(bam) | _bam_reads(bam, path.stat().st_size)
 
 
 def _bam_header(bam):
-    header = bam.header.to_dict()
+    header = header_of(bam)
     groups = header.get("RG", [])
     return {
         "sort_order": header.get("HD", {}).get("SO"),
@@ -351,12 +308,12 @@ def _bam_reads(bam, n_bytes):
     n_reads = n_mapped = n_bases = 0
     tags: set[str] = set()
     first, is_estimate = bam.tell() >> 16, False
-    for read in bam.fetch(until_eof=True):
+    for read in reads_of(bam):
         n_reads += 1
         n_mapped += not read.is_unmapped
         n_bases += read.query_length
         if n_reads <= 1000:
-            tags.update(tag for tag, _ in read.get_tags())
+            tags.update(tag_names(read))
         if n_bytes > MAX_COUNTED and n_reads == N_SAMPLED:
             is_estimate = True
             break

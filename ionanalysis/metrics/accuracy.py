@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ionanalysis.bam.source import header_of, open_alignments, qualities_of, reads_of, tag_of
 from ionanalysis.errors import InputError
 from ionanalysis.metrics.alignment import (
     DELETION,
@@ -232,24 +233,18 @@ def calls_from_bam(path: str | Path) -> Iterable[Call]:
     InputError
         If the file is no BAM, or a read is not named so.
     """
-    import pysam
-
-    try:
-        with pysam.AlignmentFile(str(path), "rb", check_sq=False) as reads:
-            groups = {group["ID"]: group.get("KS", "") for group in reads.header.to_dict().get("RG", [])}
-            for read in reads.fetch(until_eof=True):
-                if not (read.is_secondary or read.is_supplementary):
-                    row, col = _well_of(path, read.query_name)
-                    qualities = read.get_forward_qualities()
-                    yield Call(
-                        row,
-                        col,
-                        read.get_forward_sequence() or "",
-                        None if qualities is None else np.frombuffer(qualities, np.uint8),
-                        groups.get(_text(read, "RG"), "") + _text(read, "ZT"),
-                    )
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as BAM ({error}); expected reads of a base caller.") from error
+    with open_alignments(path) as bam:
+        groups = {group.get("ID"): group.get("KS", "") for group in header_of(bam).get("RG", [])}
+        for read in reads_of(bam):
+            if not (read.is_secondary or read.is_supplementary):
+                row, col = _well_of(path, read.query_name)
+                yield Call(
+                    row,
+                    col,
+                    read.get_forward_sequence() or "",
+                    qualities_of(read),
+                    groups.get(tag_of(read, "RG", str, ""), "") + tag_of(read, "ZT", str, ""),
+                )
 
 
 def calls_from_reads(reads, n_skipped=4) -> Iterable[Call]:
@@ -331,7 +326,3 @@ def _well_of(path, name):
     if len(parts) < 3 or not (parts[-1].isdigit() and parts[-2].isdigit()):
         raise InputError(f"{path}: read {name!r} does not name its well; expected RUN:row:col.")
     return int(parts[-2]), int(parts[-1])
-
-
-def _text(read, tag):
-    return str(read.get_tag(tag)) if read.has_tag(tag) else ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ionanalysis.errors import InputError
+from ionanalysis.bam.source import DamagedRecordError, tag_of
 from ionanalysis.metrics.alignment import DELETION, INSERTION, MATCH, SUBSTITUTION, AlignmentColumns
 
 _OPERATIONS = {0: MATCH, 1: INSERTION, 2: DELETION, 7: MATCH, 8: MATCH}
@@ -109,7 +109,7 @@ def aligned_reads(reads):
 def _patch(read, offset, n_target, patches, patched):
     """Append where the target differs from the read, and its letters there, as MD tells them."""
     place = 0
-    for count, deleted, letter in _MD_PART.findall(read.get_tag("MD")):
+    for count, deleted, letter in _MD_PART.findall(tag_of(read, "MD", str, "")):
         if count:
             place += int(count)
             continue
@@ -118,9 +118,7 @@ def _patch(read, offset, n_target, patches, patched):
         patched.append(told)
         place += len(told)
     if place != n_target:
-        raise InputError(
-            f"read {read.query_name}: MD tells of {place} bases, CIGAR of {n_target}; align the reads again."
-        )
+        raise DamagedRecordError(f"read {read.query_name}: MD tells of {place} bases, CIGAR of {n_target}")
 
 
 def _front_clip(read):

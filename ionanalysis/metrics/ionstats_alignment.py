@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from ionanalysis.errors import InputError
+from ionanalysis.bam.source import header_of, open_alignments, reads_of, tag_of
 from ionanalysis.flows import LIBRARY_KEY, NUCS, FlowOrder
 from ionanalysis.metrics.aligned_reads import aligned_reads
 from ionanalysis.metrics.alignment import (
@@ -61,16 +61,11 @@ def alignment_statistics(path, options=None, key=LIBRARY_KEY):
     InputError
         If the file is no BAM, or an alignment contradicts itself.
     """
-    import pysam
-
-    try:
-        with pysam.AlignmentFile(str(path), check_sq=False) as bam:
-            tally = AlignmentTally(bam.header.to_dict(), options or AlignmentStatisticsOptions(), key)
-            reads = bam.fetch(until_eof=True)
-            while batch := list(islice(reads, _BATCH_READS)):
-                tally.add(batch)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is not a readable BAM file ({error}); align the reads again.") from error
+    with open_alignments(path) as bam:
+        tally = AlignmentTally(header_of(bam), options or AlignmentStatisticsOptions(), key)
+        reads = reads_of(bam)
+        while batch := list(islice(reads, _BATCH_READS)):
+            tally.add(batch)
     return tally.to_json()
 
 
@@ -131,7 +126,7 @@ class AlignmentTally:
 
     def _counts(self, read):
         suffix = self.options.skip_rg_suffix
-        return not (suffix and read.has_tag("RG") and str(read.get_tag("RG")).endswith(suffix))
+        return not (suffix and tag_of(read, "RG", str, "").endswith(suffix))
 
     def _is_aligned(self, read):
         if read.is_unmapped or not read.cigartuples or not read.has_tag("MD") or not read.query_alignment_sequence:
@@ -179,7 +174,7 @@ class AlignmentTally:
 
     def _add_flows(self, reads, aligned):
         """Count by flow the reads that tell the flow of their first base (tag ZF)."""
-        starts = np.array([int(read.get_tag("ZF")) if read.has_tag("ZF") else -1 for read in reads], np.int64)
+        starts = np.array([tag_of(read, "ZF", int, -1) for read in reads], np.int64)
         known = starts >= 0
         flows = base_flows([read.get_forward_sequence() for read in reads], np.maximum(starts, 0), self._flow_order)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ionanalysis.bam.source import header_of, integers_of, open_alignments, qualities_of, reads_of, tag_of
 from ionanalysis.errors import InputError
 from ionanalysis.flows import LIBRARY_KEY, NUCS, FlowOrder
 from ionanalysis.io.jsonfile import read_json, write_json
@@ -63,15 +64,10 @@ def read_statistics(path, key=LIBRARY_KEY, n_bins=None):
     InputError
         If the file is no BAM.
     """
-    import pysam
-
-    try:
-        with pysam.AlignmentFile(str(path), check_sq=False) as bam:
-            tally = ReadTally(flows_of(bam.header.to_dict()), key, n_bins)
-            for read in bam.fetch(until_eof=True):
-                tally.add(read)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is not a readable BAM file ({error}); run the basecaller stage again.") from error
+    with open_alignments(path) as bam:
+        tally = ReadTally(flows_of(header_of(bam)), key, n_bins)
+        for read in reads_of(bam):
+            tally.add(read)
     return {"meta": {"format_name": "ionstats_basecaller", "format_version": "1.0"}, **tally.to_json()}
 
 
@@ -99,15 +95,17 @@ class ReadTally:
     def add(self, read):
         """Count one pysam read, aligned or not."""
         self._lengths["full"].add(read.query_length)
-        if read.has_tag("ZA"):
-            self._lengths["insert"].add(max(0, int(read.get_tag("ZA"))))
-        told = read.get_forward_qualities()
+        insert = tag_of(read, "ZA", int)
+        if insert is not None:
+            self._lengths["insert"].add(max(0, insert))
+        told = qualities_of(read)
         qualities = np.asarray(told if told is not None else (), np.int64)
         self._quality += np.bincount(np.minimum(qualities, QUALITY_BINS - 1), minlength=QUALITY_BINS)
         for name, rate in ERROR_RATES.items():
             self._lengths[name].add(error_length(qualities, rate))
-        if len(self._expected) and read.has_tag("ZM"):
-            self._key_signals.append(np.asarray(read.get_tag("ZM"))[: len(self._expected)])
+        signal = integers_of(read, "ZM") if len(self._expected) else None
+        if signal is not None:
+            self._key_signals.append(np.asarray(signal)[: len(self._expected)])
 
     def to_json(self):
         """Signal-to-noise ratio, qualities and length histograms, as in the original's files."""

@@ -14,11 +14,14 @@ class Defect:
 
 
 DEFECTS = {
+    # First, so that what is said of the empties themselves goes before it.
+    "few_empties": Defect({}, {"empty": 0.08}),
     "empties": Defect({"empty": 0.0}, {"empty": 0.35}),
     "duds": Defect({"dud": 0.0}, {"dud": 0.08}),
     "test_fragments": Defect({"tf": 0.0}, {"tf": 0.06}),
     "pinned_pixels": Defect({"pinned": 0.0}, {"pinned": 0.05}),
     "polyclonal_beads": Defect({"polyclonal": 0.0}, {"polyclonal": 0.2}),
+    "half_loaded_beads": Defect({"half_loaded": 0.0}, {"half_loaded": 0.1}),
     "bead_loss": Defect({"bead_loss": 0.0}, {"bead_loss": 0.02}),
     "clustered_empties": Defect({"clustering": 0.0}, {"clustering": 0.8}),
     "short_inserts": Defect({"short_inserts": 0.0}, {"short_inserts": 0.1}),
@@ -33,6 +36,14 @@ DEFECTS = {
         {"signal_gain_sd": 0.2, "pixel_gain_sd": 0.04, "flow_gain_sd": 0.03, "copies_sd": 0.5},
     ),
     "signal_decay": Defect({"signal_decay": 0.0, "copy_drift": 1.0}, {"signal_decay": 0.0015, "copy_drift": 0.9985}),
+    "homopolymer_compression": Defect(
+        {"homopolymer_shortfall": ()}, {"homopolymer_shortfall": (0.006, 0.045, 0.15, 0.46)}
+    ),
+    "gain_drift": Defect({"gain_trend_sd": 0.0, "gain_walk_sd": 0.0}, {"gain_trend_sd": 0.03, "gain_walk_sd": 0.03}),
+    "noise_growth": Defect({"noise_growth": 0.0}, {"noise_growth": 1.0}),
+    "outlier_flows": Defect(
+        {"outlier_flows": 0.0, "outlier_signals": 0.0}, {"outlier_flows": 0.02, "outlier_signals": 0.002}
+    ),
     "background": Defect({"background": 0.0}, {"background": 850.0}),
     "background_variation": Defect(
         {"background_nuc_sd": 0.0, "background_flow_sd": 0.0}, {"background_nuc_sd": 0.08, "background_flow_sd": 0.02}
@@ -56,6 +67,7 @@ DEFECTS = {
     ),
     "buffer_drift": Defect({"tau_drift": 0.0, "ratio_drift": 0.0}, {"tau_drift": 0.001}),
     "buffer_gradient": Defect({"tau_gradient": 0.0}, {"tau_gradient": 0.2}),
+    "reagent_depletion": Defect({"depletion": 0.0}, {"depletion": 0.8}),
     "slow_tail": Defect({"slow_tail": 0.0}, {"slow_tail": 0.05}),
     "cross_talk": Defect({"cross_talk": 0.0}, {"cross_talk": 0.03}),
     "bubbles": Defect({"bubbles": 0.0}, {"bubbles": 0.03}),
@@ -108,6 +120,8 @@ def preset(difficulty="default", defects=(), without=()):
     both = sorted(set(defects) & set(without))
     if both:
         raise UsageError(f"{', '.join(both)}: asked for and left out at once; decide for one.")
+    if {"empties", "few_empties"} <= set(defects):
+        raise UsageError("empties and few_empties contradict each other; decide for one.")
     values: dict = {}
     for name, defect in DEFECTS.items():
         if name in without or (difficulty == "plain" and name in _NOT_PLAIN and name not in defects):

@@ -1,6 +1,7 @@
 """Options of the simulator: what lies on the chip, what chemistry does to it, what the sensors add."""
 
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 
 from ionanalysis.errors import UsageError
 from ionanalysis.options.base import Options, option
@@ -71,6 +72,9 @@ class WellKindOptions(Options):
     )
     copies: float = option(2.0, "mean templates per bead, arbitrary unit", least=0.3, most=10)
     copies_sd: float = option(0.3, "spread of templates per bead", least=0, most=5)
+    half_loaded: float = option(
+        0.0, "beads with half the templates, and half the buffering", unit="fraction of beads", least=0, most=1
+    )
     bead_loss: float = option(0.0, "beads that leave during the run", unit="fraction of beads", least=0, most=1)
 
     def __post_init__(self):
@@ -148,6 +152,37 @@ class WellsNoiseOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResponseOptions(Options):
+    """How signals stray from the bases that give them, at both levels."""
+
+    homopolymer_shortfall: tuple[float, ...] = option(
+        (), "what the signals of a 2-mer, a 3-mer and so on lack; the last step goes on", unit="bases", least=0, most=20
+    )
+    gain_trend_sd: float = option(
+        0.0, "spread between wells of a steady change of gain", unit="relative sd per 100 flows", least=0, most=1
+    )
+    gain_walk_sd: float = option(
+        0.0, "random walk of the gain of each well", unit="relative sd after 100 flows", least=0, most=1
+    )
+    noise_growth: float = option(
+        0.0, "more noise (of signals, of pixels) at the end than at the start of the run", least=0, most=20
+    )
+    outlier_flows: float = option(0.0, "flows whose gain is far off in all wells", unit="fraction", least=0, most=1)
+    outlier_flow_sd: float = option(0.3, "spread of gain of these flows", unit="relative sd", least=0, most=5)
+    outlier_signals: float = option(0.0, "single signals that are far off", unit="fraction", least=0, most=1)
+    outlier_signal_sd: float = option(0.5, "spread of what is added to these signals", unit="bases", least=0, most=10)
+
+    def __post_init__(self):
+        super().__post_init__()
+        steps = [1 + short - longer for short, longer in pairwise((0.0, *self.homopolymer_shortfall))]
+        if any(step <= 0 for step in steps):
+            raise UsageError(
+                f"homopolymer_shortfall is {self.homopolymer_shortfall}; each number must exceed the one before by "
+                "less than 1, so that longer homopolymers give more signal."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class SimulateOptions:
     """All options of one simulated chip, by group."""
 
@@ -156,6 +191,7 @@ class SimulateOptions:
     library: LibraryOptions = field(default_factory=LibraryOptions)
     phase: TruePhaseOptions = field(default_factory=TruePhaseOptions)
     noise: WellsNoiseOptions = field(default_factory=WellsNoiseOptions)
+    response: ResponseOptions = field(default_factory=ResponseOptions)
     sensor: SensorOptions = field(default_factory=SensorOptions)
     nucleotide: NucleotideOptions = field(default_factory=NucleotideOptions)
     background: BackgroundOptions = field(default_factory=BackgroundOptions)
@@ -173,6 +209,7 @@ GROUPS: dict[str, type[Options]] = {
     "library": LibraryOptions,
     "phase": TruePhaseOptions,
     "noise": WellsNoiseOptions,
+    "response": ResponseOptions,
     "sensor": SensorOptions,
     "nucleotide": NucleotideOptions,
     "background": BackgroundOptions,

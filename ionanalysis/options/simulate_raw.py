@@ -62,6 +62,9 @@ class NucleotideOptions(Options):
     rate: tuple[float, ...] = option((20.032, 25.04, 31.3, 18.78), f"incorporation, {BY_NUC}", unit="1/s", least=0.1)
     diffusion: tuple[float, ...] = option((189.618, 227.021, 188.48, 159.923), f"supply, {BY_NUC}", least=0.1)
     diffusion_sd: float = option(0.05, "spread of supply between wells", unit="relative sd", least=0, most=0.5)
+    depletion: float = option(
+        0.0, "supply that is used up from the first to the last column", unit="fraction", least=0, most=0.95
+    )
     sensitivity: float = option(1.256, "counts per 50 000 hydrogens", least=0.05, most=50)
     copy_drift: float = option(0.9987, "templates left after each flow", unit="fraction", least=0.98, most=1)
     sub_steps: int = option(4, "steps of integration per frame", least=1, most=64)

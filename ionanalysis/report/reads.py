@@ -1,10 +1,12 @@
 """Statistics of the reads of a result, gathered in one pass over its BAM files."""
 
+from array import array
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from ionanalysis.errors import InputError
+from ionanalysis.bam.source import header_of, integers_of, open_alignments, qualities_of, reads_of, tag_of
 from ionanalysis.flows import FlowOrder
 from ionanalysis.report.residuals import Residuals
 
@@ -70,19 +72,14 @@ def gather_reads(paths, n_most=MOST_READS):
     InputError
         If a file is no BAM.
     """
-    import pysam
-
     tally = _Tally()
     n_bytes = sum(path.stat().st_size for path in paths)
     for path in paths:
         share = max(1, n_most * path.stat().st_size // max(n_bytes, 1))
-        try:
-            with pysam.AlignmentFile(str(path), "rb", check_sq=False) as reads:
-                groups = _read_groups(reads.header.to_dict())
-                for read in reads.head(share):
-                    tally.add(read, groups)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read as BAM ({error}).") from error
+        with open_alignments(path) as bam:
+            groups = _read_groups(header_of(bam))
+            for read in islice(reads_of(bam), share):
+                tally.add(read, groups)
     return tally.statistics() if tally.n_reads else None
 
 
@@ -97,35 +94,36 @@ class _Tally:
 
     def add(self, read, groups):
         bases = read.get_forward_sequence() or ""
-        qualities = read.get_forward_qualities()
+        qualities = qualities_of(read)
         self.n_reads += 1
         self.lengths = _grown(self.lengths, len(bases) + 1)
         self.lengths[len(bases)] += 1
         if qualities is not None and len(bases):
-            values = np.minimum(np.frombuffer(qualities, np.uint8), 93)
+            values = np.minimum(qualities, 93)
             self.qualities += np.bincount(values, minlength=94)
             self.by_position = _grown(self.by_position, len(bases))
             self.by_position[: len(bases), 0] += 1
             self.by_position[: len(bases), 1] += _ERROR[values]
         if self.n_reads <= MOST_SIGNALS and bases and read.has_tag("ZM") and read.has_tag("ZF"):
-            self._add_signal(np.asarray(read.get_tag("ZM"), np.float64) / 256, bases, read, groups)
+            self._add_signal(np.asarray(integers_of(read, "ZM"), np.float64) / 256, bases, read, groups)
 
     def _add_signal(self, signal, bases, read, groups):
-        flow_order, key = groups.get(read.get_tag("RG") if read.has_tag("RG") else "", (None, ""))
+        flow_order, key = groups.get(tag_of(read, "RG", str, ""), (None, ""))
         if flow_order is None:
             return
-        front = key + (str(read.get_tag("ZT")) if read.has_tag("ZT") else "")
+        front = key + tag_of(read, "ZT", str, "")
         called, first = _flowgram(flow_order, front, bases)
         # Without all that was cut off its front (a handle, extra bases), the flows of a read are not known.
-        if first != read.get_tag("ZF") or len(called) > len(signal):
+        if first != tag_of(read, "ZF", int) or len(called) > len(signal):
             return
         # The key may reach into the first flow, and trimming into the last.
         inner = slice(first + 1, max(len(called) - 1, first + 1))
         used = called[inner] <= MOST_MERS
         bins = np.clip(np.searchsorted(SIGNAL_BINS, signal[inner][used], "right") - 1, 0, len(SIGNAL_BINS) - 1)
         np.add.at(self.signals, (called[inner][used], bins), 1)
-        if read.has_tag("ZP"):
-            self.residuals.add(flow_order, called, signal, np.asarray(read.get_tag("ZP"), np.float64)[:3])
+        rates = tag_of(read, "ZP", array)
+        if rates is not None:
+            self.residuals.add(flow_order, called, signal, np.asarray(rates, np.float64)[:3])
 
     def statistics(self):
         self.residuals.finish()

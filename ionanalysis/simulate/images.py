@@ -20,6 +20,7 @@ from ionanalysis.simulate.physics import (
     step_bulk,
 )
 from ionanalysis.simulate.pixels import draw_pixels
+from ionanalysis.simulate.response import WellResponse
 from ionanalysis.simulate.seeds import Purpose, stream
 
 BAND_ROWS = 32
@@ -50,6 +51,8 @@ class FlowPlan:
     is_beadfind: bool = False
     late: tuple | None = None
     """Row, column, radius and delay of a part that the flow reaches late."""
+    outliers: np.ndarray | None = None
+    """What is added to the signal of each well, bases, (n_rows, n_cols) float32."""
 
 
 class ImageMaker:
@@ -65,6 +68,7 @@ class ImageMaker:
     def __init__(self, options, truth, flow_order):
         self.options, self.truth, self.flow_order = options, truth, flow_order
         self.pixels = draw_pixels(options, truth.kind, len(flow_order))
+        self.response = WellResponse(options, truth.kind.shape, len(flow_order))
         self.schedule = frame_schedule(options.frames)
         self.time = np.arange(self.schedule.n_base_frames, dtype=np.float64)
         heights = stream(options.chip.seed, Purpose.FLOW, 2).standard_normal(4)
@@ -102,6 +106,7 @@ class ImageMaker:
             rate=nucleotide.rate[nuc],
             diffusion=nucleotide.diffusion[nuc],
             late=self._bubble(number) if is_run else None,
+            outliers=self.response.outliers(flow) if is_run and self.response.has_outliers else None,
         )
 
     def _bubble(self, flow):
@@ -124,7 +129,8 @@ class ImageMaker:
                 self.options.image_noise.baseline_drift * plan.flow / len(self.flow_order)
             )
             clean = traces.T.reshape(-1, *level.shape) + level
-            counts = noisy_counts(self.options, self.schedule, clean, shared, self.pixels.noise_factor[rows], plan, row)
+            noise_factor = self.pixels.noise_factor[rows] * self.response.noise_factor[plan.flow]
+            counts = noisy_counts(self.options, self.schedule, clean, shared, noise_factor, plan, row)
             # Images before the run have other streams; only pixels stuck from the beginning are stuck in them.
             now = plan.flow if plan.number == plan.flow else -1
             stuck = self.pixels.pinned_from[rows] <= now
@@ -159,9 +165,15 @@ class ImageMaker:
         """Counts released by every well of the rows, or None without nucleotide."""
         if plan.pulse is None:
             return None
-        amplitude = self.truth.phased_signal[rows, :, plan.flow].ravel()
-        nucleotide = self.options.nucleotide
-        copies = self.truth.details["copies"][rows].ravel() * nucleotide.copy_drift**plan.flow
+        response, nucleotide = self.response, self.options.nucleotide
+        amplitude = response.compressed(self.truth.phased_signal[rows, :, plan.flow])
+        if plan.outliers is not None:
+            amplitude = amplitude + plan.outliers[rows]
+        amplitude = amplitude.ravel()
+        copies = self.truth.details["copies"][rows] * nucleotide.copy_drift**plan.flow * response.flow_gain[plan.flow]
+        if response.drifts:
+            copies = copies * response.gain(rows, plan.flow)
+        copies = copies.ravel()
         active = np.flatnonzero(amplitude * copies > 1e-5)
         hydrogen = np.zeros((len(amplitude), len(self.time)), np.float32)
         hydrogen[active] = released_hydrogen(

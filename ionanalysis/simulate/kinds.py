@@ -37,3 +37,9 @@ def draw_loss(options, kind, n_flows, seed):
     when = random.integers(1, n_flows + 1, kind.shape)
     beads = ~np.isin(kind, ("empty", "pinned"))
     return np.where(lost & beads, when, n_flows).astype(np.int32)
+
+
+def draw_half_loaded(options, kind, seed):
+    """Whether the bead of each well has only half its templates, bool; never in wells without bead."""
+    half = stream(seed, Purpose.HALF_LOADED).random(kind.shape) < options.half_loaded
+    return half & ~np.isin(kind, ("empty", "pinned"))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ionanalysis.simulate.kinds import draw_half_loaded
 from ionanalysis.simulate.seeds import Purpose, stream
 
 
@@ -40,10 +41,12 @@ def draw_pixels(options, kind, n_flows):
     buffer, timing, pixel = (stream(seed, what) for what in (Purpose.BUFFER, Purpose.TIMING, Purpose.PIXEL))
     bead = ~np.isin(kind, ("empty", "pinned"))
     ratio = np.clip(buffer.normal(sensor.ratio, sensor.ratio_sd, shape), 0.02, 1)
+    ratio = np.where(draw_half_loaded(options.kinds, kind, seed), (1 + ratio) / 2, ratio)
     tau = np.maximum(1 + sensor.tau_sd * buffer.standard_normal(shape), 0.2)
     tau *= 1 + sensor.tau_gradient * _ramp(shape[1])
     beadfind = np.maximum(1 + sensor.beadfind_mismatch * buffer.standard_normal(shape), 0.2)
     diffusion = np.maximum(1 + options.nucleotide.diffusion_sd * buffer.standard_normal(shape), 0.2)
+    diffusion *= 1 - options.nucleotide.depletion * (_ramp(shape[1]) + 0.5)
     delay = options.nucleotide.t0_sd * timing.standard_normal(shape)
     delay += options.nucleotide.t0_slope * (_ramp(shape[0])[:, None] + _ramp(shape[1])) / 2
     gain = np.maximum(1 + sensor.pixel_gain_sd * pixel.standard_normal(shape), 0.2)

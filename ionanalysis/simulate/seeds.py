@@ -26,6 +26,9 @@ class Purpose(IntEnum):
     FLOW = 15
     IMAGE_NOISE = 16
     BUBBLES = 17
+    GAIN_DRIFT = 18
+    OUTLIERS = 19
+    HALF_LOADED = 20
 
 
 def stream(seed, purpose, *index):

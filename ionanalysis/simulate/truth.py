@@ -4,7 +4,7 @@ import numpy as np
 
 from ionanalysis.executors import open_executor
 from ionanalysis.io.truth import Truth
-from ionanalysis.simulate.kinds import draw_kinds, draw_loss
+from ionanalysis.simulate.kinds import draw_half_loaded, draw_kinds, draw_loss
 from ionanalysis.simulate.molecules import MoleculeMaker
 from ionanalysis.simulate.phasing import draw_phase, phased_signals
 from ionanalysis.simulate.pixels import draw_pixels
@@ -80,6 +80,7 @@ def draw_copies(options, kind):
     """Templates on each bead, in the arbitrary unit of the analysis, float32; 0 without template."""
     random = stream(options.chip.seed, Purpose.COPIES)
     copies = np.clip(random.normal(options.kinds.copies, options.kinds.copies_sd, kind.shape), 0.3, 10)
+    copies = np.where(draw_half_loaded(options.kinds, kind, options.chip.seed), copies / 2, copies)
     return np.where(np.isin(kind, ("library", "polyclonal", "tf")), copies, 0).astype(np.float32)
 
 

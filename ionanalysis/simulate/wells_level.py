@@ -3,6 +3,7 @@
 import numpy as np
 
 from ionanalysis.io.mask import Mask, WellFlag
+from ionanalysis.simulate.response import WellResponse
 from ionanalysis.simulate.seeds import Purpose, stream
 
 NOISE_ROWS = 64
@@ -30,13 +31,13 @@ def noisy_signals(truth, options, flow_order):
     """Signals of the wells level, per template copy.
 
     Each well has its gain and offset, each flow its gain, each nucleotide its offset; gain falls over the run; noise
-    grows with the signal.
+    grows with the signal. `WellResponse` adds compression, drift of gain and outliers.
 
     Parameters
     ----------
     truth : Truth
     options : SimulateOptions
-        Its groups `chip` and `noise` are used.
+        Its groups `chip`, `noise` and `response` are used.
     flow_order : FlowOrder
 
     Returns
@@ -51,17 +52,23 @@ def noisy_signals(truth, options, flow_order):
     offset = (noise.offset_sd * random.standard_normal((n_rows, n_cols))).astype(np.float32)
     random = stream(seed, Purpose.FLOW)
     flow_gain = 1 + noise.flow_gain_sd * random.standard_normal(n_flows)
-    flow_gain = (flow_gain * (1 - noise.signal_decay) ** np.arange(n_flows)).astype(np.float32)
+    response = WellResponse(options, (n_rows, n_cols), n_flows)
+    flow_gain = (flow_gain * (1 - noise.signal_decay) ** np.arange(n_flows)).astype(np.float32) * response.flow_gain
     nuc_offset = (noise.nuc_offset_sd * stream(seed, Purpose.FLOW, 1).standard_normal(4)).astype(np.float32)
     live = np.isin(truth.kind, ("library", "polyclonal", "tf"))
 
     values = np.empty(truth.shape, np.float32)
     for band, row in enumerate(range(0, n_rows, NOISE_ROWS)):
         part = slice(row, row + NOISE_ROWS)
-        clean = truth.phased_signal[part] * flow_gain
+        clean = response.compressed(truth.phased_signal[part]) * flow_gain
+        if response.drifts:
+            clean *= response.gain(part, np.arange(n_flows))
         draw = stream(seed, Purpose.SIGNAL_NOISE, band).standard_normal(clean.shape, np.float32)
         draw *= np.float32(noise.noise_sd) + np.float32(noise.noise_per_base) * clean
+        draw *= response.noise_factor
         clean += draw + nuc_offset[flow_order.bases] + offset[part][:, :, None]
         clean *= gain[part][:, :, None]
         values[part] = np.where(live[part][:, :, None], clean, 0)
+    for flow in range(n_flows) if response.has_outliers else ():
+        values[:, :, flow] += np.where(live, gain * response.outliers(flow), 0)
     return values
