@@ -28,15 +28,15 @@ class SolverOptions(Options):
     offset_drift: float = option(0.04, "spread of the offset along a read", unit="bases", least=1e-6, most=1.0)
     drift_flows: float = option(30.0, "length over which gain and offset drift", unit="flows", least=2.0, most=1e4)
     first_flows: int = option(80, "flows from which the gain of a read is found first", least=10, most=10_000)
-
     rounds: int = option(2, "rounds of gain, noise and single changes after the search", least=0, most=10)
+    fast: bool = option(False, "keep one path and do one round: less time, some errors more")
 
     def as_array(self):
         """The numbers in the order in which the solver's kernel takes them, float64."""
         return np.array(
             [
-                self.beam,
-                self.drop_limit,
+                1 if self.fast else self.beam,
+                min(self.drop_limit, 6.0) if self.fast else self.drop_limit,
                 self.look_ahead,
                 self.base_prior,
                 self.state_cutoff,
@@ -47,7 +47,7 @@ class SolverOptions(Options):
                 self.offset_drift,
                 self.drift_flows,
                 self.first_flows,
-                self.rounds,
+                min(self.rounds, 1) if self.fast else self.rounds,
                 self.noise_out_of_phase,
             ],
             np.float64,

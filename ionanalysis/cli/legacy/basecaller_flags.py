@@ -32,6 +32,7 @@ BASECALLER_FLAGS = FlagTable(
         ("keynormalizer", "text", "SolverOptions.key_normalisation"),
         ("wells-normalization", "text", "StageOptions.wells_normalisation"),
         ("compress-multi-taps", "bool", "="),
+        ("fast", "bool", "="),
         (
             "dephaser",
             "text",
