@@ -1,9 +1,11 @@
 """From called reads to reads as they are written: every filter and trimmer, in order (basecaller.md 2.2, 17-26)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from ionanalysis.bam import flow_units
 from ionanalysis.basecaller.adapter import AdapterHits, find_adapters
 from ionanalysis.basecaller.barcodes import BarcodeHits, BarcodeTemplates, barcode_end, classify
 from ionanalysis.basecaller.called import CalledReads
@@ -73,6 +75,11 @@ class FinishedReads:
 
     def __len__(self):
         return len(self.called)
+
+    @cached_property
+    def signal_units(self):
+        """Tag ZM of all reads, int16 of shape (n, n_flows): several sets of files carry it."""
+        return flow_units(self.called.signal_without_droop())
 
 
 def finish_reads(called, tf, verdict, plan):

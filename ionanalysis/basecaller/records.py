@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ionanalysis.bam import ReadBatch, TagColumn, flow_units
+from ionanalysis.bam import ReadBatch, TagColumn
 from ionanalysis.basecaller.ends import Step
 from ionanalysis.basecaller.verdicts import Verdict
 
@@ -70,7 +70,7 @@ def read_batch(reads, chosen, group_names, *, run_id, offset=(0, 0), end=None, t
             *_text_tags(reads, chosen),
             *_adapter_tags(reads, chosen),
             TagColumn(
-                "ZM", "B:s", flow_units(called.signal_without_droop(chosen)), _flows_kept(reads, chosen, trim_zm)
+                "ZM", "B:s", reads.signal_units[chosen], _flows_kept(reads, chosen, trim_zm)
             ),
             TagColumn("ZF", "i", _first_flow(called, begin, prefix < called.n_bases[chosen])),
             *more,
@@ -127,18 +127,28 @@ def _adapter_tags(reads, chosen):
     insert = np.maximum(reads.insert_end - reads.ends.prefix, 0)[chosen]
     signature = np.zeros((len(chosen), 4), np.int64)
     signature[:, 0], signature[:, 3] = start, hits.index[chosen]
-    for i in np.flatnonzero(found & (hits.start_base[chosen] > 0)):
-        read = chosen[i]
-        last = called.base_start[read] + hits.start_base[read] - 1
-        before = called.bases[called.base_start[read] : last + 1]
-        signature[i, 1] = called.base_flow[last]
-        signature[i, 2] = len(before) - len(before.tobytes().rstrip(before[-1:].tobytes()))
+    there = found & (hits.start_base[chosen] > 0)
+    first = called.base_start[:-1][chosen[there]]
+    last = first + hits.start_base[chosen[there]] - 1
+    signature[there, 1] = called.base_flow[last]
+    signature[there, 2] = _run_up_to(called.bases, first, last)
     return [
         TagColumn("ZG", "i", start, present=found),
         TagColumn("ZB", "i", hits.matched[chosen], present=found),
         TagColumn("ZC", "B:i", signature, present=found),
         TagColumn("ZA", "i", insert, present=found),
     ]
+
+
+def _run_up_to(bases, first, last):
+    """Bases of the homopolymer that ends with base `last`, counted back to base `first` at most."""
+    length = np.ones(len(last), np.int64)
+    growing = np.arange(len(last))
+    while len(growing):
+        before = last[growing] - length[growing]
+        growing = growing[(before >= first[growing]) & (bases[np.maximum(before, 0)] == bases[last[growing]])]
+        length[growing] += 1
+    return length
 
 
 def _flows_kept(reads, chosen, trim_zm):
