@@ -11,8 +11,8 @@ from ionanalysis.bam.writer import BamWriter
 __all__ = [
     "BamHeader",
     "BamWriter",
-    "Flowgrams",
     "EncodedRecords",
+    "Flowgrams",
     "ReadBatch",
     "ReadGroup",
     "TagColumn",

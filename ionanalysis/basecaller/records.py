@@ -69,9 +69,7 @@ def read_batch(reads, chosen, group_names, *, run_id, offset=(0, 0), end=None, t
             *_barcode_tags(reads, chosen, errors_tag),
             *_text_tags(reads, chosen),
             *_adapter_tags(reads, chosen),
-            TagColumn(
-                "ZM", "B:s", reads.signal_units[chosen], _flows_kept(reads, chosen, trim_zm)
-            ),
+            TagColumn("ZM", "B:s", reads.signal_units[chosen], _flows_kept(reads, chosen, trim_zm)),
             TagColumn("ZF", "i", _first_flow(called, begin, prefix < called.n_bases[chosen])),
             *more,
             TagColumn("RG", "Z", group_names),
