@@ -153,6 +153,10 @@ def predict_signal(
     free(work)
 
 
+cdef enum:
+    LEAST_FLOWS = 8  # gain, offset and three rates leave nothing of fewer
+
+
 cdef void fit_one(
     const double* predicted,            # (n_flows,)
     const double* slope,                # (3, n_flows)
@@ -235,7 +239,7 @@ def fit_sums(
 ):
     """Fill each read's part of the normal equations of cf, ie, dr, gain and offset of the read projected out.
 
-    Shapes are the caller's duty.
+    Reads of fewer than 8 flows have no part. Shapes are the caller's duty.
     """
     cdef Py_ssize_t read, n_flows = flow_base.shape[0]
     cdef double* work = <double*> malloc(9 * (n_flows + 1) * sizeof(double))
@@ -248,7 +252,7 @@ def fit_sums(
     curvature[:] = 0.0
     with nogil:
         for read in range(signal.shape[0]):
-            if end[read] <= first or run_start[read + 1] <= run_start[read]:
+            if end[read] - first < LEAST_FLOWS or run_start[read + 1] <= run_start[read]:
                 continue
             predict_one(flow_base, &run_flow[run_start[read]], &run_length[run_start[read]],
                         run_start[read + 1] - run_start[read], phase[0], phase[1], phase[2], cutoff, work,

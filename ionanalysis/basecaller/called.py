@@ -142,7 +142,7 @@ class CalledReads:
         read = np.repeat(np.arange(len(self)), self.n_bases)
         left[read, self.base_flow] = 1.0 - self.phase[read, 2].astype(np.float64)
         alive = np.cumprod(left[chosen], axis=1)
-        return np.divide(self.signal[chosen], alive, dtype=np.float32, casting="same_kind")
+        return (self.signal[chosen] / alive).astype(np.float32)
 
     def __getitem__(self, chosen):
         """Reads given by a slice, a mask or an array of read numbers, in that order."""

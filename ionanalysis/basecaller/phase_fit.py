@@ -40,9 +40,9 @@ def fit_phase(signals, flow_order, start, options):
     """Robust Gauss-Newton fit of CF, IE, DR to reads that are called on the way.
 
     Some reads are called with the current values over a growing number of flows, at last all reads over all flows;
-    each time the values are improved with the called runs held fixed. Gain and offset of each read are projected out of
-    residuals and derivatives: gain is almost the same thing as droop, and alternating between the two would crawl; offset, in
-    real wells, would pass for carry-forward and incomplete extension.
+    each time the values are improved with the called runs held fixed. Gain and offset of each read are projected
+    out of residuals and derivatives: gain is almost the same thing as droop, and alternating between the two would
+    crawl; offset, in real wells, would pass for carry-forward and incomplete extension.
 
     Parameters
     ----------

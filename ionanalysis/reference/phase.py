@@ -2,6 +2,9 @@
 
 import numpy as np
 
+_LEAST_FLOWS = 8
+"""Gain, offset and three rates leave nothing of fewer."""
+
 
 def transition_tables(flow_base, phase):
     """Probabilities B (takes the nucleotide) and N (waits on) of basecaller.md 4.1, each (n, 4, n_flows)."""
@@ -49,12 +52,13 @@ def fit_sums(flow_base, run_start, run_flow, run_length, phase, cutoff, signal, 
     """Each read's part of the normal equations of cf, ie, dr: gradient (n, 3) and curvature (n, 3, 3).
 
     Gain and offset of each read are projected out of residuals and derivatives. Weights are those of a noise that
-    grows with signal, with Huber's limit on what gain and offset leave.
+    grows with signal, with Huber's limit on what gain and offset leave. Reads of few flows have no part.
     """
     n = len(signal)
     predicted, slope = predict_slopes(flow_base, run_start, run_flow, run_length, np.tile(phase, (n, 1)), cutoff)
     flow = np.arange(len(flow_base))
-    inside = (flow >= first) & (flow < end[:, None]) & (np.diff(run_start) > 0)[:, None]
+    counts = (end - first >= _LEAST_FLOWS) & (np.diff(run_start) > 0)
+    inside = (flow >= first) & (flow < end[:, None]) & counts[:, None]
     without, per_base, limit = noise
     weight = inside / (without + per_base * np.maximum(predicted, 0.0)) ** 2
     free = np.stack([predicted, np.ones_like(predicted)], axis=1)
