@@ -167,6 +167,7 @@ cdef void fit_one(
     double* gradient,                   # (3,) out
     double* curvature,                  # (3, 3) out
 ) noexcept nogil:
+    cdef double ridge = 1e-9
     # Weighted inner products of gain, offset, residual and the three derivatives; least squares on the first two
     # turns into a Schur complement.
     cdef double gg, go, oo, gr, er, scale, gain, offset, w, p, r, u, v
@@ -194,8 +195,8 @@ cdef void fit_one(
             gr += w * p * r
             er += w * r
         # A little more, for reads without signal.
-        gg += 1e-9
-        oo += 1e-9
+        gg += ridge
+        oo += ridge
         scale = 1.0 / (gg * oo - go * go)
         gain, offset = scale * (oo * gr - go * er), scale * (gg * er - go * gr)
     for k in range(3):
@@ -216,9 +217,10 @@ cdef void fit_one(
         along[k] = scale * (oo * gs[k] - go * os[k])
         across[k] = scale * (gg * os[k] - go * gs[k])
     for k in range(3):
-        gradient[k] = sr[k]
+        gradient[k] = sr[k] - ridge * (along[k] * gain + across[k] * offset)
         for m in range(k, 3):
             v = ss[3 * k + m] - along[k] * gs[m] - across[k] * os[m]
+            v -= ridge * (along[k] * along[m] + across[k] * across[m])
             curvature[3 * k + m] = v
             curvature[3 * m + k] = v
 
