@@ -114,13 +114,13 @@ def quality_predictors(
     const float[:, ::1] inphase,          # (n, n_flows) in: fraction of strands in phase
     const int[::1] n_runs,                # (n,) in: -1 for reads that were not called
     const short[:, ::1] run_flow,         # (n, n_flows) in: the first n_runs of each row hold
-    const signed char[:, ::1] run_length, # (n, n_flows) in
+    const signed char[:, ::1] run_length,  # (n, n_flows) in
     const float[:, :, ::1] losses,        # (n, n_flows, 3) in: nats lost with a base less, one more, a run more before
     const double[::1] settings,           # (9,) in: see Settings
     float[:, ::1] out,                    # (n_bases, 6) out
 ):
     """Fill the predictors of all bases, in the order of reads. Shapes are the caller's duty."""
-    cdef Py_ssize_t n_flows = signal.shape[1], read, run, base = 0, flow, first, last, end, step, k
+    cdef Py_ssize_t n_flows = signal.shape[1], read, run, base = 0, flow, first, last, end, k, _base
     cdef Rows rows
     cdef Settings set
     cdef double* work = <double*> malloc((9 * n_flows + 16) * sizeof(double))
@@ -153,7 +153,7 @@ def quality_predictors(
                 own[3] = <float>noise
                 own[4] = <float>(run_length[read, run - 1] if run > 0 else 0)
                 own[5] = <float>(1.0 - inphase[read, flow])
-                for step in range(run_length[read, run]):
+                for _base in range(run_length[read, run]):
                     for k in range(6):
                         out[base, k] = own[k]
                     base += 1

@@ -67,7 +67,7 @@ def find_adapters(called, flow_order, adapters, *, cutoff=16.0, min_match=6, sep
     n_reads = len(called)
     expect_shape("signal", called.signal, (n_reads, len(flow_order)), "one value per flow of each read")
     residual = np.zeros_like(called.signal)
-    if with_residuals:
+    if with_residuals and adapters:
         np.divide(called.signal - called.predicted, called.inphase, out=residual, where=called.inphase > 0)
     letters = np.frombuffer(flow_order.letters.encode("ascii"), np.uint8)
     found = np.full((len(adapters) + 1, n_reads, 3), -1, np.int32)

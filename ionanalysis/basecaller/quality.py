@@ -50,7 +50,8 @@ def quality_predictors(solved, options):
     held = np.arange(solved["run_length"].shape[1]) < solved["n_runs"][:, None]
     n_bases = int(np.sum(solved["run_length"], dtype=np.int64, where=held))
     predictors = np.empty((n_bases, len(PREDICTORS)), np.float32)
-    kernels.quality_predictors(*(solved[name] for name in _SOLVED), predictor_settings(options), predictors)
+    inputs = {name: solved[name] for name in _SOLVED}
+    kernels.quality_predictors(**inputs, settings=predictor_settings(options), out=predictors)
     return predictors
 
 

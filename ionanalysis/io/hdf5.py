@@ -16,7 +16,10 @@ from isal import isal_zlib
 
 from ionanalysis.errors import InputError
 
-HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, TypeError, zlib.error, isal_zlib.error)
+# The type stubs of isal take its class of errors for one of them.
+_INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
+
+HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, TypeError, zlib.error, _INFLATE_ERROR)
 """What h5py and the decoding of chunks raise on damaged files; `TypeError` for types that NumPy does not know."""
 
 _CLAIM = np.dtype([("n_letters", "<u4"), ("heap", "<u8"), ("number", "<u4")])
