@@ -8,6 +8,8 @@ from ionanalysis.options.filters import P1_ADAPTER
 from ionanalysis.reference import adapter as adapter_twin
 from ionanalysis.reference import dat as dat_twin
 from ionanalysis.reference import phase as phase_twin
+from ionanalysis.reference import quality as quality_twin
+from ionanalysis.reference import records as records_twin
 from ionanalysis.reference import simulate as simulate_twin
 from ionanalysis.reference import solve as solve_twin
 from ionanalysis.reference import traces as traces_twin
@@ -137,6 +139,28 @@ class PredictSignal(Kernel):
         phase_twin.predict_signal(*self.args)
 
 
+class FitSums(Kernel):
+    """`fit_sums`: normal equations of the phase, from reads with known runs."""
+
+    file, params, unit = "phase", builds("phase"), "wells·flows"
+    n_slow = 5
+
+    def prepare(self, n):
+        runs, phase = runs_of(templates(n)), np.tile(PHASE, (n, 1))
+        clean, _ = phase_twin.predict_signal(FLOWS.bases, *runs, phase, CUTOFF)
+        measured = (clean + np.random.default_rng(2).normal(0, 0.07, clean.shape)).astype(np.float32)
+        end = np.full(n, len(FLOWS), np.int32)
+        self.args = FLOWS.bases, *runs, np.array(PHASE), 1e-5, measured, 8, end, np.array([0.1, 0.03, 2.5])
+        self.n_items = measured.size
+
+    def run_kernel(self):
+        n = len(self.args[-2])
+        self.kernels.fit_sums(*self.args, np.empty((n, 3)), np.empty((n, 3, 3)))
+
+    def run_twin(self):
+        phase_twin.fit_sums(*self.args)
+
+
 class SolveReads(Kernel):
     """`solve_reads`: the bases of noisy signals."""
 
@@ -167,6 +191,86 @@ class SolveReads(Kernel):
 
     def run_twin(self):
         solve_twin.solve_reads(FLOWS.bases, self.signals, self.phase, self.pinned, *self.settings)
+
+
+class QualityPredictors(Kernel):
+    """`quality_predictors`: what speaks against each base of reads with a run in every other flow."""
+
+    file, params, unit = "quality", builds("quality"), "wells·flows"
+    n_slow = 100
+
+    def prepare(self, n):
+        from ionanalysis.basecaller.quality import predictor_settings
+        from ionanalysis.options.basecaller import SolverOptions
+
+        random, shape = np.random.default_rng(4), (n, len(FLOWS))
+        n_runs = len(FLOWS) // 2
+        run_flow, run_length = np.zeros(shape, np.int16), np.zeros(shape, np.int8)
+        run_flow[:, :n_runs] = np.arange(n_runs) * 2
+        run_length[:, :n_runs] = random.integers(1, 3, (n, n_runs))
+        self.args = (
+            *random.random((3, *shape), np.float32),
+            np.full(n, n_runs, np.int32),
+            run_flow,
+            run_length,
+            random.normal(10, 5, (*shape, 3)).astype(np.float32),
+            predictor_settings(SolverOptions()),
+        )
+        self.n_bases, self.n_items = int(run_length.sum()), n * len(FLOWS)
+
+    def run_kernel(self):
+        self.kernels.quality_predictors(*self.args, np.empty((self.n_bases, 6), np.float32))
+
+    def run_twin(self):
+        quality_twin.quality_predictors(*self.args)
+
+
+class LookUp(Kernel):
+    """`look_up`: qualities from the shipped table."""
+
+    file, params, unit = "quality", builds("quality"), "bases"
+    n_fast, n_slow = 100_000, 10_000
+
+    def prepare(self, n):
+        from ionanalysis.basecaller.quality import shipped_table
+
+        table, random = shipped_table(), np.random.default_rng(5)
+        predictors = np.stack([random.choice(cut, n) for cut in table.cuts], axis=1)
+        start = np.concatenate([[0], np.cumsum([cut.size for cut in table.cuts])]).astype(np.int64)
+        self.args, self.n_items = (predictors, np.concatenate(table.cuts), start, table.values.reshape(-1)), n
+
+    def run_kernel(self):
+        self.kernels.look_up(*self.args, np.empty(self.n_items, np.uint8))
+
+    def run_twin(self):
+        quality_twin.look_up(*self.args)
+
+
+class AppendCells(Kernel):
+    """`append_cells`: the flow signals of reads of 400 flows, into their records."""
+
+    file, params, unit = "records", builds("records"), "records"
+    n_fast, n_slow = 5000, 500
+    size, work = 800, "append_cells"
+
+    def prepare(self, n):
+        self.cells = np.random.default_rng(6).integers(0, 16, n * self.size).astype(np.uint8)
+        self.first, self.n_items = np.arange(n, dtype=np.int64) * self.size, n
+
+    def _args(self):
+        return self.cells, self.first, self.first + self.size, self.first.copy(), np.zeros(len(self.cells), np.uint8)
+
+    def run_kernel(self):
+        getattr(self.kernels, self.work)(*self._args())
+
+    def run_twin(self):
+        getattr(records_twin, self.work)(*self._args())
+
+
+class AppendPacked(AppendCells):
+    """`append_packed`: the bases of reads, two a byte."""
+
+    size, work = 200, "append_packed"
 
 
 class FindAdapter(Kernel):

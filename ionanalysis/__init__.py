@@ -5,9 +5,8 @@ package costs nothing.
 """
 
 from importlib import import_module
-from importlib.metadata import version as _version
 
-__version__ = _version("ionanalysis")
+__version__ = "0.1.0"
 
 _PUBLIC = {
     "open_run": "ionanalysis.run",

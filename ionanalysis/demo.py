@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
+from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.cli.main import guarded
 from ionanalysis.cli.progress import open_progress
-from ionanalysis.cli.run import summary_text, terminated_as_interrupt
+from ionanalysis.cli.run import summary_text
 from ionanalysis.pipeline import PipelineRequest, run_pipeline
 
 SIZE = (100, 100)

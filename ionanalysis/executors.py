@@ -2,9 +2,8 @@
 
 import os
 from collections import deque
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 
 from ionanalysis.errors import UsageError
 
@@ -36,6 +35,10 @@ def open_executor(spec="threads", n_threads=None):
     if kind == "threads":
         pool = ThreadPoolExecutor(n_workers)
     elif kind == "processes":
+        # Heavy imports, for those who ask.
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
         # Forked workers would share HDF5 handles and locks with their parent.
         pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
     else:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ionanalysis.bam import BamHeader, BamWriter, ReadBatch, ReadGroup, TagColumn, encode_records, flow_units, flowgrams
+from ionanalysis.bam.bgzf import BLOCK_SIZE, LEVELS, compress_block
 from ionanalysis.errors import InputError, OutputError
 
 HEADER = BamHeader((ReadGroup("RUN1", flows="TACG" * 5, key_sequence="TCAG", description="a library"),), version="1")
@@ -90,6 +91,30 @@ def test_the_container_is_valid_gzip_of_any_size(tmp_path):
     path = write(tmp_path / "a.bam", *many, level=1)
     assert gzip.decompress(path.read_bytes()).startswith(b"BAM\x01")
     assert len(read_back(path)[1]) == 4500
+
+
+def test_records_can_be_chosen_like_rows():
+    records = encode_records(batch(20))
+    cells = [records.data[records.start[i] : records.start[i + 1]].tobytes() for i in range(20)]
+    for chosen in (slice(3, 9), slice(5, 2), np.arange(20) % 3 == 0, np.array([7, 7, 2]), np.array([], int)):
+        some = records[chosen]
+        assert len(some) == len(np.arange(20)[chosen])
+        assert some.data.tobytes() == b"".join(cells[i] for i in np.arange(20)[chosen])
+        assert some.start.tolist() == np.cumsum([0, *(len(cells[i]) for i in np.arange(20)[chosen])]).tolist()
+
+
+def test_bytes_that_cannot_shrink_are_stored(tmp_path):
+    noise = np.random.default_rng(1).integers(0, 256, BLOCK_SIZE).astype(np.uint8).tobytes()
+    for level in LEVELS:
+        block = compress_block(noise, level)
+        assert len(block) <= 1 << 16
+        assert gzip.decompress(block) == noise
+
+
+@pytest.mark.parametrize("level", [-1, 4])
+def test_levels_that_do_not_exist_are_refused(tmp_path, level):
+    with pytest.raises(InputError, match="must be 0 to 3"):
+        BamWriter(tmp_path / "a.bam", HEADER, level=level)
 
 
 def test_an_error_while_writing_leaves_no_file(tmp_path):

@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,3 +220,14 @@ def test_a_missing_argument_file_ends_with_1(raw48, capsys):
 def test_analysis_without_argument_file_says_which_preset_it_takes(raw48, tmp_path, capsys):
     assert analysis.main_beadfind(["--output-dir", str(tmp_path), str(raw48)]) == 0
     assert "our preset for chip 530 is used" in capsys.readouterr().err
+
+
+def test_base_calling_starts_without_what_it_does_not_need():
+    # Start-up is part of every run; of these, each alone takes longer than all of our own modules.
+    heavy = "'scipy', 'numba', 'matplotlib', 'pandas', 'pysam', 'multiprocessing', 'asyncio'"
+    code = (
+        "import sys, ionanalysis.cli.legacy.basecaller, ionanalysis.basecaller.stage; "
+        f"print(sorted({{{heavy}}} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"

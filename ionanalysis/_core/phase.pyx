@@ -5,6 +5,7 @@ float64 operations per flow follow each other (w times N, plus the state), so th
 latency and the derivatives ride along almost free.
 """
 
+from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc
 
 
@@ -152,30 +153,112 @@ def predict_signal(
     free(work)
 
 
-def predict_slopes(
+cdef enum:
+    LEAST_FLOWS = 8  # gain, offset and three rates leave nothing of fewer
+
+
+cdef void fit_one(
+    const double* predicted,            # (n_flows,)
+    const double* slope,                # (3, n_flows)
+    const float* measured,              # (n_flows,)
+    Py_ssize_t n_flows, Py_ssize_t first, Py_ssize_t end,
+    double noise, double noise_per_base, double limit,
+    double* weight,                     # (n_flows,) scratch
+    double* gradient,                   # (3,) out
+    double* curvature,                  # (3, 3) out
+) noexcept nogil:
+    cdef double ridge = 1e-9
+    # Weighted inner products of gain, offset, residual and the three derivatives; least squares on the first two
+    # turns into a Schur complement.
+    cdef double gg, go, oo, gr, er, scale, gain, offset, w, p, r, u, v
+    cdef double[3] gs, os, along, across
+    cdef double[9] ss
+    cdef double[3] sr
+    cdef Py_ssize_t flow, k, m, step
+    for step in range(2):
+        gg = go = oo = gr = er = 0.0
+        for flow in range(first, end):
+            p, r = predicted[flow], measured[flow] - predicted[flow]
+            if step == 0:
+                w = noise + noise_per_base * (p if p > 0.0 else 0.0)
+                w = 1.0 / (w * w)
+            else:
+                # Huber's limit, on residuals that the first step left.
+                w = weight[flow]
+                u = fabs(r - gain * p - offset) * sqrt(w)
+                if u > limit:
+                    w *= limit / u
+            weight[flow] = w
+            gg += w * p * p
+            go += w * p
+            oo += w
+            gr += w * p * r
+            er += w * r
+        # A little more, for reads without signal.
+        gg += ridge
+        oo += ridge
+        scale = 1.0 / (gg * oo - go * go)
+        gain, offset = scale * (oo * gr - go * er), scale * (gg * er - go * gr)
+    for k in range(3):
+        gs[k] = os[k] = sr[k] = 0.0
+    for k in range(9):
+        ss[k] = 0.0
+    for flow in range(first, end):
+        w, p = weight[flow], predicted[flow]
+        r = measured[flow] - p - gain * p - offset
+        for k in range(3):
+            u = w * slope[k * n_flows + flow]
+            gs[k] += u * p
+            os[k] += u
+            sr[k] += u * r
+            for m in range(k, 3):
+                ss[3 * k + m] += u * slope[m * n_flows + flow]
+    for k in range(3):
+        along[k] = scale * (oo * gs[k] - go * os[k])
+        across[k] = scale * (gg * os[k] - go * gs[k])
+    for k in range(3):
+        gradient[k] = sr[k] - ridge * (along[k] * gain + across[k] * offset)
+        for m in range(k, 3):
+            v = ss[3 * k + m] - along[k] * gs[m] - across[k] * os[m]
+            v -= ridge * (along[k] * along[m] + across[k] * across[m])
+            curvature[3 * k + m] = v
+            curvature[3 * m + k] = v
+
+
+def fit_sums(
     const signed char[::1] flow_base,   # (n_flows,) in
     const long long[::1] run_start,     # (n + 1,) in
     const int[::1] run_flow,            # (n_runs,) in
     const float[::1] run_length,        # (n_runs,) in
-    const double[:, ::1] phase,         # (n, 3) in
+    const double[::1] phase,            # (3,) in: cf, ie, dr of all reads
     double cutoff,                      # in
-    double[:, ::1] signal,              # (n, n_flows) out
-    double[:, :, ::1] slope,            # (n, 3, n_flows) out: derivatives of the signal in cf, ie, dr
+    const float[:, ::1] signal,         # (n, n_flows) in: measured
+    Py_ssize_t first,                   # in: flows of the fit begin here
+    const int[::1] end,                 # (n,) in: and end before this one
+    const double[::1] noise,            # (3,) in: noise without signal and per base, Huber's limit in units of both
+    double[:, ::1] gradient,            # (n, 3) out
+    double[:, :, ::1] curvature,        # (n, 3, 3) out
 ):
-    """Fill predicted signals and their exact derivatives. Shapes are the caller's duty."""
-    cdef Py_ssize_t read, first, n_flows = flow_base.shape[0]
-    cdef double* work = <double*> malloc(4 * (n_flows + 1) * sizeof(double))
+    """Fill each read's part of the normal equations of cf, ie, dr, gain and offset of the read projected out.
+
+    Reads of fewer than 8 flows have no part. Shapes are the caller's duty.
+    """
+    cdef Py_ssize_t read, n_flows = flow_base.shape[0]
+    cdef double* work = <double*> malloc(9 * (n_flows + 1) * sizeof(double))
+    cdef double* predicted = work + 4 * (n_flows + 1)
+    cdef double* slope = predicted + n_flows
+    cdef double* weight = slope + 3 * n_flows
     if work == NULL:
         raise MemoryError
-    if n_flows == 0 or run_flow.shape[0] == 0:
-        free(work)
-        signal[:] = 0.0
-        slope[:] = 0.0
-        return
+    gradient[:] = 0.0
+    curvature[:] = 0.0
     with nogil:
-        for read in range(phase.shape[0]):
-            first = min(run_start[read], run_flow.shape[0] - 1)
-            predict_one(flow_base, &run_flow[first], &run_length[first], run_start[read + 1] - run_start[read],
-                        phase[read, 0], phase[read, 1], phase[read, 2], cutoff, work,
-                        &signal[read, 0], &slope[read, 0, 0], NULL)
+        for read in range(signal.shape[0]):
+            if end[read] - first < LEAST_FLOWS or run_start[read + 1] <= run_start[read]:
+                continue
+            predict_one(flow_base, &run_flow[run_start[read]], &run_length[run_start[read]],
+                        run_start[read + 1] - run_start[read], phase[0], phase[1], phase[2], cutoff, work,
+                        predicted, slope, NULL)
+            fit_one(predicted, slope, &signal[read, 0], n_flows, first, end[read], noise[0], noise[1], noise[2],
+                    weight, &gradient[read, 0], &curvature[read, 0, 0])
     free(work)

@@ -5,12 +5,13 @@ Knows nothing of how reads are made: what is written comes as a `ReadBatch` of p
 
 from ionanalysis.bam.header import BamHeader, ReadGroup
 from ionanalysis.bam.reader import Flowgrams, flowgrams
-from ionanalysis.bam.records import ReadBatch, TagColumn, encode_records, flow_units
+from ionanalysis.bam.records import EncodedRecords, ReadBatch, TagColumn, encode_records, flow_units
 from ionanalysis.bam.writer import BamWriter
 
 __all__ = [
     "BamHeader",
     "BamWriter",
+    "EncodedRecords",
     "Flowgrams",
     "ReadBatch",
     "ReadGroup",

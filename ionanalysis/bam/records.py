@@ -1,16 +1,14 @@
 """Structure-of-arrays reads, and the bytes of their BAM records.
 
-Tags are whole columns, so that they are packed with a few array operations each; only the joining of
-the columns of a read is done read by read. On 200-base reads with 400 flows this is several times
-faster than one `pysam.AlignedSegment` per read, and runs beside the compression of other reads.
+Tags are whole columns: each is packed with a few array operations, and a kernel puts the cells of a read end to end,
+so that numbers cost no Python per read.
 """
 
-import struct
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from ionanalysis._core import records as kernels
 from ionanalysis.errors import InputError, expect_shape
 
 FLOW_UNITS_PER_BASE = 256
@@ -30,7 +28,22 @@ _ARRAY_KINDS = {
     "B:f": "<f4",
 }
 _SCALAR_KINDS = {"i": "<i4", "f": "<f4"}
-_FIXED = struct.Struct("<iiiBBHHHiiii")
+_FIXED = np.dtype(
+    [
+        ("block_size", "<i4"),
+        ("reference", "<i4"),
+        ("position", "<i4"),
+        ("name_size", "u1"),
+        ("mapping_quality", "u1"),
+        ("bin", "<u2"),
+        ("n_cigar", "<u2"),
+        ("flag", "<u2"),
+        ("n_bases", "<i4"),
+        ("mate_reference", "<i4"),
+        ("mate_position", "<i4"),
+        ("template_length", "<i4"),
+    ]
+)
 _UNMAPPED_FLAG, _UNMAPPED_BIN = 4, 4680
 
 
@@ -87,6 +100,47 @@ class ReadBatch:
         return len(self.names)
 
 
+@dataclass(frozen=True, eq=False)
+class EncodedRecords:
+    """BAM records, end to end: record i is ``data[start[i]:start[i + 1]]``.
+
+    Attributes
+    ----------
+    data : ndarray, uint8
+    start : ndarray of shape (n_records + 1,), int64
+    """
+
+    data: np.ndarray
+    start: np.ndarray
+
+    def __len__(self):
+        return len(self.start) - 1
+
+    def __getitem__(self, chosen):
+        """Records given by a slice, a mask or an array of numbers, in that order."""
+        if isinstance(chosen, slice) and chosen.step in (None, 1):
+            first, last, _ = chosen.indices(len(self))
+            start = self.start[first : max(first, last) + 1]
+            return EncodedRecords(self.data[start[0] : start[-1]], start - start[0])
+        numbers = np.arange(len(self))[chosen]
+        return _joined([_Cells(self.data, self.start[:-1][numbers], self.start[1:][numbers])], len(numbers))
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """A column of records: cell i is ``data[first[i]:last[i]]``, two values a byte if `packed`."""
+
+    data: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    packed: bool = False
+
+    @property
+    def sizes(self):
+        lengths = self.last - self.first
+        return (lengths + 1) // 2 if self.packed else lengths
+
+
 def flow_units(signal):
     """Flow signals in the units of tag ZM, int16: ``2 * clamp(trunc(128 * m), -16383, 16383)``.
 
@@ -100,7 +154,7 @@ def flow_units(signal):
 
 
 def encode_records(batch):
-    """The BAM records of a batch, one bytes object per read.
+    """The BAM records of a batch, `EncodedRecords`.
 
     Raises
     ------
@@ -108,57 +162,65 @@ def encode_records(batch):
         If a column does not fit the number of reads, or a name is longer than BAM allows.
     """
     n_reads = len(batch)
-    if n_reads == 0:
-        return []
     for name, array in (("begin", batch.begin), ("end", batch.end)):
         expect_shape(name, np.asarray(array), (n_reads,), "one per read")
-    names = [name.encode("ascii") + b"\0" for name in batch.names]
-    if max(map(len, names)) > 255:
+    names = _texts(batch.names, "")
+    if names.sizes.max(initial=0) > 255:
         raise InputError(f"read name {max(batch.names, key=len)!r} is longer than the 254 letters BAM allows.")
     begin, end = np.asarray(batch.begin, np.int64), np.asarray(batch.end, np.int64)
-    qualities = np.ascontiguousarray(batch.qualities, np.uint8).tobytes()
     columns = [
         names,
-        _packed_bases(np.asarray(batch.bases, np.uint8), begin, end),
-        [qualities[first:last] for first, last in zip(begin.tolist(), end.tolist(), strict=True)],
-        *(_tag_bytes(tag, n_reads) for tag in batch.tags),
+        _Cells(_NIBBLE[batch.bases], begin, end, packed=True),
+        _Cells(np.ascontiguousarray(batch.qualities, np.uint8), begin, end),
+        *(_tag_cells(tag, n_reads) for tag in batch.tags),
     ]
-    bodies = [b"".join(parts) for parts in zip(*columns, strict=True)]
-    lengths = (end - begin).tolist()
-    return [
-        _fixed_part(len(name), n_bases, len(body)) + body
-        for name, n_bases, body in zip(names, lengths, bodies, strict=True)
-    ]
+    body_size = np.sum([column.sizes for column in columns], axis=0)
+    return _joined([_fixed_part(names.sizes, end - begin, body_size), *columns], n_reads)
+
+
+def _joined(columns, n_records):
+    """Records of one cell of each column."""
+    start = np.zeros(n_records + 1, np.int64)
+    np.cumsum(np.sum([column.sizes for column in columns], axis=0), out=start[1:])
+    data, at = np.empty(start[-1], np.uint8), start[:-1].copy()
+    for column in columns:
+        append = kernels.append_packed if column.packed else kernels.append_cells
+        append(column.data, column.first, column.last, at, data)
+    return EncodedRecords(data, start)
 
 
 def _fixed_part(name_size, n_bases, body_size):
-    """Block size and the fixed fields of an unmapped read: no reference, position, CIGAR or mate."""
-    return _FIXED.pack(
-        _FIXED.size - 4 + body_size, -1, -1, name_size, 0, _UNMAPPED_BIN, 0, _UNMAPPED_FLAG, n_bases, -1, -1, 0
-    )
+    """Block size and the fixed fields of unmapped reads: no reference, position, CIGAR or mate."""
+    rows = np.zeros(len(n_bases), _FIXED)
+    rows["block_size"] = _FIXED.itemsize - 4 + body_size
+    for name in ("reference", "position", "mate_reference", "mate_position"):
+        rows[name] = -1
+    rows["name_size"], rows["n_bases"] = name_size, n_bases
+    rows["bin"], rows["flag"] = _UNMAPPED_BIN, _UNMAPPED_FLAG
+    return _row_cells(rows)
 
 
-def _packed_bases(bases, begin, end):
-    """Two bases a byte, each read from a new byte on."""
-    lengths = end - begin
-    n_bytes = (lengths + 1) // 2
-    starts = np.concatenate([[0], np.cumsum(n_bytes)])
-    codes = np.zeros(2 * starts[-1], np.uint8)
-    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    codes[np.repeat(2 * starts[:-1], lengths) + within] = _NIBBLE[bases[np.repeat(begin, lengths) + within]]
-    packed = (codes[0::2] << 4 | codes[1::2]).tobytes()
-    cuts = starts.tolist()
-    return [packed[first:last] for first, last in pairwise(cuts)]
+def _row_cells(rows, used=None):
+    """A cell of each row of a structured array: its first `used` bytes, all by default."""
+    first = np.arange(len(rows), dtype=np.int64) * rows.itemsize
+    return _Cells(np.frombuffer(rows.tobytes(), np.uint8), first, first + (rows.itemsize if used is None else used))
 
 
-def _tag_bytes(tag, n_reads):
+def _texts(values, head):
+    """Cells of `head`, a text and the NUL behind it."""
+    flat = (head + ("\0" + head).join(values) + "\0").encode("ascii") if len(values) else b""
+    sizes = np.fromiter(map(len, values), np.int64, len(values)) + len(head) + 1
+    last = np.cumsum(sizes)
+    return _Cells(np.frombuffer(flat, np.uint8), last - sizes, last)
+
+
+def _tag_cells(tag, n_reads):
     if len(tag.values) != n_reads:
         raise InputError(f"tag {tag.name} has {len(tag.values)} values; expected {n_reads}, one per read.")
     if tag.kind == "Z" and isinstance(tag.values, np.ndarray):
         cells = _letter_cells(tag)
     elif tag.kind == "Z":
-        head = tag.name.encode("ascii") + b"Z"
-        cells = [head + text.encode("ascii") + b"\0" for text in tag.values]
+        cells = _texts(tag.values, tag.name + "Z")
     elif tag.kind in _SCALAR_KINDS:
         cells = _scalar_cells(tag, n_reads)
     elif tag.kind in _ARRAY_KINDS:
@@ -167,42 +229,34 @@ def _tag_bytes(tag, n_reads):
         raise InputError(f"tag {tag.name} has type {tag.kind!r}; BAM tags here are Z, i, f or B arrays.")
     if tag.present is None:
         return cells
-    return [cell if there else b"" for cell, there in zip(cells, tag.present.tolist(), strict=True)]
+    return _Cells(cells.data, cells.first, np.where(tag.present, cells.last, cells.first))
 
 
 def _letter_cells(tag):
-    letters = np.ascontiguousarray(tag.values, np.uint8)
-    head, width, flat = tag.name.encode("ascii") + b"Z", letters.shape[1], letters.tobytes()
-    lengths = np.full(len(letters), width) if tag.lengths is None else tag.lengths
-    starts = range(0, width * len(letters), width) if width else [0] * len(letters)
-    return [
-        b"".join((head, flat[first : first + length], b"\0"))
-        for first, length in zip(starts, lengths.tolist(), strict=True)
-    ]
+    """Cells of texts that are rows of letters, as long as `lengths` says."""
+    letters = np.asarray(tag.values, np.uint8)
+    n_reads, width = letters.shape
+    lengths = np.full(n_reads, width, np.int64) if tag.lengths is None else np.asarray(tag.lengths, np.int64)
+    rows = np.zeros(n_reads, [("head", "S3"), ("letters", np.uint8, (width,)), ("end", np.uint8)])
+    rows["head"] = tag.name.encode("ascii") + b"Z"
+    # What stands behind a text in its row becomes the NUL that ends it.
+    rows["letters"] = np.where(np.arange(width) < lengths[:, None], letters, 0)
+    return _row_cells(rows, 4 + lengths)
 
 
 def _scalar_cells(tag, n_reads):
     rows = np.empty(n_reads, [("head", "S3"), ("value", _SCALAR_KINDS[tag.kind])])
     rows["head"] = tag.name.encode("ascii") + tag.kind.encode("ascii")
     rows["value"] = tag.values
-    return _cut(rows.tobytes(), rows.itemsize, n_reads)
+    return _row_cells(rows)
 
 
 def _array_cells(tag, n_reads):
-    values = np.ascontiguousarray(tag.values, _ARRAY_KINDS[tag.kind])
-    head = tag.name.encode("ascii") + b"B" + tag.kind[2:].encode("ascii")
+    values = np.asarray(tag.values)
     n_values = values.shape[1]
-    if tag.lengths is None:
-        rows = np.empty(n_reads, [("head", "S4"), ("count", "<i4"), ("values", values.dtype, (n_values,))])
-        rows["head"], rows["count"], rows["values"] = head, n_values, values
-        return _cut(rows.tobytes(), rows.itemsize, n_reads)
-    flat = memoryview(values.tobytes())
-    stride, item = n_values * values.itemsize, values.itemsize
-    return [
-        b"".join((head, struct.pack("<i", count), flat[read * stride : read * stride + count * item]))
-        for read, count in enumerate(np.clip(tag.lengths, 0, n_values).tolist())
-    ]
-
-
-def _cut(flat, size, n_reads):
-    return [flat[size * read : size * (read + 1)] for read in range(n_reads)]
+    counts = np.full(n_reads, n_values) if tag.lengths is None else np.clip(tag.lengths, 0, n_values)
+    kind = np.dtype(_ARRAY_KINDS[tag.kind])
+    rows = np.empty(n_reads, [("head", "S4"), ("count", "<i4"), ("values", kind, (n_values,))])
+    rows["head"], rows["count"] = tag.name.encode("ascii") + b"B" + tag.kind[2:].encode("ascii"), counts
+    rows["values"] = values
+    return _row_cells(rows, 8 + counts.astype(np.int64) * kind.itemsize)

@@ -5,7 +5,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from ionanalysis.bam.bgzf import BLOCK_SIZE, END_OF_FILE, compress_block
+from ionanalysis.bam.bgzf import BLOCK_SIZE, END_OF_FILE, LEVEL, LEVELS, compress_block
 from ionanalysis.bam.records import encode_records
 from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import whole_file
@@ -24,16 +24,20 @@ class BamWriter:
     path : str or Path
     header : BamHeader
     level : int
-        Compression, 0 (none) to 9.
+        Compression, 0 (fastest) to 3 (smallest).
 
     Raises
     ------
+    InputError
+        If there is no such level.
     OutputError
         If the file cannot be written.
     """
 
-    def __init__(self, path, header, *, level=4):
+    def __init__(self, path, header, *, level=LEVEL):
         self.path = Path(path)
+        if level not in LEVELS:
+            raise InputError(f"{path}: compression level {level} must be {LEVELS[0]} to {LEVELS[-1]}.")
         self.n_reads = 0
         self._level = level
         text = header.text.encode("utf-8")
@@ -62,10 +66,9 @@ class BamWriter:
         self.write_records(encode_records(batch))
 
     def write_records(self, records):
-        """Append encoded records, as `encode_records` makes them."""
+        """Append `EncodedRecords`."""
         self.n_reads += len(records)
-        for record in records:
-            self._waiting += record
+        self._waiting += memoryview(records.data)
         if len(self._waiting) >= _BLOCKS_PER_FLUSH * BLOCK_SIZE:
             self._flush()
 

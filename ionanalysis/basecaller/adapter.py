@@ -73,7 +73,7 @@ def find_adapters(called, flow_order, adapters, *, cutoff=16.0, min_match=6, sep
         found, scores = predicted_adapters(called, flow_order, adapters)
         return _best(found, scores, separation)
     residual = np.zeros_like(called.signal)
-    if mode == 1:
+    if mode == 1 and adapters:
         np.divide(called.signal - called.predicted, called.inphase, out=residual, where=called.inphase > 0)
     letters = np.frombuffer(flow_order.letters.encode("ascii"), np.uint8)
     found = np.full((len(adapters) + 1, n_reads, 3), -1, np.int32)

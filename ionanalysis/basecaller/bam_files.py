@@ -68,7 +68,7 @@ class BamFiles:
 
     def write(self, dataset, records):
         """Append encoded records to the file of a dataset, given by its number."""
-        if not records:
+        if not len(records):
             return
         if dataset not in self._writers:
             path = self._folder / self._datasets.datasets[dataset].bam_name

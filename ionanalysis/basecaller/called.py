@@ -138,12 +138,11 @@ class CalledReads:
         from a model without droop by 0.001 bases, for 0.4 % by 0.006. Readers of ZM simulate with the CF and IE of
         ZP and DR = 0 (field.md 1).
         """
+        left = np.ones(self.signal.shape)
         read = np.repeat(np.arange(len(self)), self.n_bases)
-        takes = np.zeros(self.signal.shape, bool)
-        takes[read, self.base_flow] = True
-        n_runs = np.cumsum(takes[chosen], axis=1)
-        left = 1.0 - self.phase[chosen, 2].astype(np.float64)
-        return (self.signal[chosen] / left[:, None] ** n_runs).astype(np.float32)
+        left[read, self.base_flow] = 1.0 - self.phase[read, 2].astype(np.float64)
+        alive = np.cumprod(left[chosen], axis=1)
+        return (self.signal[chosen] / alive).astype(np.float32)
 
     def __getitem__(self, chosen):
         """Reads given by a slice, a mask or an array of read numbers, in that order."""

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 
+from ionanalysis.bam import flow_units
 from ionanalysis.basecaller.adapter import AdapterHits, find_adapters
 from ionanalysis.basecaller.barcodes import BarcodeHits, BarcodeTemplates, classify
 from ionanalysis.basecaller.called import CalledReads
@@ -115,6 +117,11 @@ class FinishedReads:
     def keeps_barcode(self):
         """Reads that keep the barcode they have, bool."""
         return np.zeros(len(self), bool) if self.hits is None else (self.hits.barcode >= 0) & (self.cause == Cause.NONE)
+
+    @cached_property
+    def signal_units(self):
+        """Tag ZM of all reads, int16 of shape (n, n_flows): several sets of files carry it."""
+        return flow_units(self.called.signal_without_droop())
 
 
 def finish_reads(called, tf, verdict, plan):

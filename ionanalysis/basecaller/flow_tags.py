@@ -9,7 +9,7 @@ _WINDOW = 40
 """Flows over which the normalisation of a read is taken for a straight line; its gain drifts over some 30."""
 
 
-def flow_signal_tags(called, chosen, n_kept, options, raw=None, measured=None, dummy=False):
+def flow_signal_tags(called, chosen, n_kept, options, raw=None, measured=None, dummy=False, units=None):
     """The columns of per-flow tags of some reads.
 
     Parameters
@@ -26,6 +26,8 @@ def flow_signal_tags(called, chosen, n_kept, options, raw=None, measured=None, d
         Signals as in the wells file.
     dummy : bool
         Write a FZ of one zero if none is asked for.
+    units : ndarray of shape (n_reads, n_flows), int16, optional
+        ZM of all reads, where it is at hand.
 
     Returns
     -------
@@ -34,8 +36,8 @@ def flow_signal_tags(called, chosen, n_kept, options, raw=None, measured=None, d
     lengths = n_kept if options.trim_zm else None
     columns = []
     if options.write_zm:
-        units = quantised(flow_units(called.signal_without_droop(chosen)), options.zm_step)
-        columns.append(TagColumn("ZM", "B:s", units, lengths))
+        units = flow_units(called.signal_without_droop(chosen)) if units is None else units[chosen]
+        columns.append(TagColumn("ZM", "B:s", quantised(units, options.zm_step), lengths))
     if options.flow_signals_type != "none":
         columns.append(TagColumn("FZ", "B:S", fz_units(called, chosen, options.flow_signals_type, raw, measured)))
     elif dummy:

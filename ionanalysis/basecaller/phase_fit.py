@@ -18,6 +18,12 @@ _PRIOR = np.diag([0.01, 0.01, 0.001]) ** 2
 """Spread of CF, IE, DR between chips: settles what few reads or flows leave open, invisible otherwise."""
 
 _LIMITS = np.array([0.06, 0.06, 0.012])
+_HUBER = 2.5
+"""Residuals beyond count linearly, in units of the expected noise."""
+
+_FEW_READS = 250
+"""Reads that lead to the neighbourhood of the answer; all others only take part in the last stage."""
+
 _LARGEST_STEP = np.array([0.005, 0.005, 0.002])
 
 
@@ -33,10 +39,10 @@ class PhaseFit:
 def fit_phase(signals, flow_order, start, options):
     """Robust Gauss-Newton fit of CF, IE, DR to reads that are called on the way.
 
-    Reads are called with the current values over a growing number of flows; then the values are improved
-    with the called runs held fixed. Gain and offset of each read are projected out of residuals and
-    derivatives: gain is almost the same thing as droop, and alternating between the two would crawl; offset, in
-    real wells, would pass for carry-forward and incomplete extension.
+    Some reads are called with the current values over a growing number of flows, at last all reads over all flows;
+    each time the values are improved with the called runs held fixed. Gain and offset of each read are projected
+    out of residuals and derivatives: gain is almost the same thing as droop, and alternating between the two would
+    crawl; offset, in real wells, would pass for carry-forward and incomplete extension.
 
     Parameters
     ----------
@@ -70,19 +76,17 @@ def fit_phase(signals, flow_order, start, options):
     solver = replace(SolverOptions(), beam=options.beam, gain_drift=0.0)
     # Short stages that end before the fitted flows, or hardly reach into them, would tell nothing.
     stages = sorted({limit for limit in (100, 200) if first + 2 * OPEN_FLOWS <= limit < n_flows} | {n_flows})
-    stages = [stages[0], *stages, stages[-1]]
-    errors, n_used = np.full(3, np.nan), 0
-    for limit in stages:
-        order = flow_order.limited(limit)
-        called = _called_runs(signals[:, :limit], order, values, solver, (first, end))
-        for _ in range(3):
-            step, errors, n_used = _step(called, order, values, start, solver)
-            step = np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
-            moved = np.clip(values + step, 0.0, _LIMITS) - values
-            values = values + moved
-            if (np.abs(moved) < 1e-5).all():
-                break
-    return PhaseFit(values, errors, n_used)
+    few = _spread(signals, _FEW_READS)
+    for limit in (stages[0], *stages):
+        called = _called_runs(few[:, :limit], flow_order.limited(limit), values, solver, (first, end))
+        values = _improved(called, flow_order.limited(limit), values, start, solver).values
+        few = few[called.good]
+    if stages[0] < n_flows:
+        # Mixed wells show soon that they are; over all flows the solver would work hard on them, in vain.
+        short = flow_order.limited(stages[0])
+        signals = signals[_called_runs(signals[:, : stages[0]], short, values, solver, (first, end)).good]
+    called = _called_runs(signals[:, :n_flows], flow_order, values, solver, (first, end))
+    return _improved(called, flow_order, values, start, solver)
 
 
 def n_flows_read(flow_order, options):
@@ -114,15 +118,37 @@ def fitted_flows(n_flows, options):
     return first, end
 
 
+def _improved(called, flow_order, values, start, solver):
+    """The fit to reads whose runs are held fixed, beginning at `values`."""
+    for _ in range(3):
+        step, errors, n_used = _step(called, flow_order, values, start, solver)
+        step = np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
+        moved = np.clip(values + step, 0.0, _LIMITS) - values
+        values = values + moved
+        if (np.abs(moved) < 1e-5).all():
+            break
+    return PhaseFit(values, errors, n_used)
+
+
+def _spread(signals, n):
+    """`n` of the reads, evenly spread; all if there are no more."""
+    return signals if len(signals) <= n else signals[np.arange(n) * len(signals) // n]
+
+
 @dataclass(frozen=True, eq=False)
 class _CalledRuns:
-    """Runs of the reads that enter the fit, flat, and the signals that they should explain."""
+    """Runs of the reads that enter the fit, flat, and the signals that they should explain.
+
+    `good` tells which reads these are; the flows of a read that can tell something are [`first`, `end`).
+    """
 
     run_start: np.ndarray
     run_flow: np.ndarray
     run_length: np.ndarray
     signal: np.ndarray
-    counts: np.ndarray
+    first: int
+    end: np.ndarray
+    good: np.ndarray
 
 
 def _called_runs(signals, flow_order, values, solver, fitted):
@@ -140,46 +166,40 @@ def _called_runs(signals, flow_order, values, solver, fitted):
     # all, leading strands take bases that no call knows: they would pass for less carry-forward.
     last = solved["run_flow"][np.arange(len(n_runs)), np.maximum(n_runs - 1, 0)]
     n_flows = len(flow_order)
-    flows = np.arange(n_flows)
     closed = min(end, n_flows - min(OPEN_FLOWS, n_flows // 4))
-    counts = (flows >= first) & (flows < closed) & (flows <= last[:, None] + 20)
     return _CalledRuns(
         np.concatenate([[0], np.cumsum(n_runs[good])]).astype(np.int64),
         solved["run_flow"][held].astype(np.int32),
         solved["run_length"][held].astype(np.float32),
-        solved["signal"][good].astype(np.float64),
-        counts[good],
+        solved["signal"][good],
+        first,
+        np.minimum(closed, last[good] + 21).astype(np.int32),
+        good,
     )
 
 
 def _step(called, flow_order, values, start, solver):
     """One Gauss-Newton step from `values`: (step, standard errors, reads used)."""
-    n, n_flows = called.signal.shape
+    n = len(called.signal)
     if n == 0:
         return np.zeros(3), np.full(3, np.nan), 0
-    predicted, slope = np.empty((n, n_flows)), np.empty((n, 3, n_flows))
-    phase = np.tile(values, (n, 1))
-    kernels.predict_slopes(
-        flow_order.bases, called.run_start, called.run_flow, called.run_length, phase, 1e-5, predicted, slope
+    per_read, curvature = np.empty((n, 3)), np.empty((n, 3, 3))
+    kernels.fit_sums(
+        flow_order.bases,
+        called.run_start,
+        called.run_flow,
+        called.run_length,
+        values,
+        1e-5,
+        called.signal,
+        called.first,
+        called.end,
+        np.array([solver.noise, solver.noise_per_base, _HUBER]),
+        per_read,
+        curvature,
     )
-    weight = called.counts / (solver.noise + solver.noise_per_base * np.maximum(predicted, 0.0)) ** 2
-    free = np.stack([predicted, np.ones_like(predicted)], axis=1)
-    residual = _project_out(called.signal - predicted, free, weight)
-    deviation = np.abs(residual) * np.sqrt(weight)
-    weight = weight * np.minimum(1.0, 2.5 / np.maximum(deviation, 1e-9))
-    # What a change of the read's gain or offset could do as well is not held against the phase.
-    residual = _project_out(called.signal - predicted, free, weight)
-    slope = np.stack([_project_out(slope[:, k], free, weight) for k in range(3)], axis=1)
-    per_read = np.einsum("rf,rkf,rf->rk", weight, slope, residual)
-    curvature = np.einsum("rf,rkf,rlf->kl", weight, slope, slope) + np.linalg.inv(_PRIOR)
-    covariance = np.linalg.inv(curvature)
-    step = covariance @ (per_read.sum(axis=0) - np.linalg.inv(_PRIOR) @ (values - start))
-    spread = covariance @ (per_read.T @ per_read + np.linalg.inv(_PRIOR)) @ covariance
+    prior = np.linalg.inv(_PRIOR)
+    covariance = np.linalg.inv(curvature.sum(axis=0) + prior)
+    step = covariance @ (per_read.sum(axis=0) - prior @ (values - start))
+    spread = covariance @ (per_read.T @ per_read + prior) @ covariance
     return step, np.sqrt(np.diag(spread)), n
-
-
-def _project_out(values, free, weight):
-    """What is left of `values` (n, n_flows) after weighted least squares on the rows `free` (n, k, n_flows)."""
-    normal = np.einsum("rf,raf,rbf->rab", weight, free, free) + 1e-9 * np.eye(free.shape[1])
-    amount = np.linalg.solve(normal, np.einsum("rf,raf,rf->ra", weight, free, values)[..., None])[..., 0]
-    return values - np.einsum("ra,raf->rf", amount, free)

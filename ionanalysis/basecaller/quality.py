@@ -5,6 +5,7 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
+from ionanalysis._core import quality as kernels
 from ionanalysis.io.phred import read_phred_table
 
 PREDICTORS = ("risk", "neighbour_risk", "trail_risk", "near_noise", "run_at_stake", "out_of_phase")
@@ -27,6 +28,7 @@ LEAST_RISK, GREATEST_RISK = -40.0, 5.0
 _NEAR_FLOWS = 40
 _LEAST_SIGNAL, _NOISE_PRIOR, _USUAL_NOISE = 0.4, 2, 0.6
 _TRAIL_RUNS = 10
+_SOLVED = ("signal", "predicted", "inphase", "n_runs", "run_flow", "run_length", "losses")
 _TABLE = "phredTable.simulated.h5"
 
 
@@ -45,66 +47,19 @@ def quality_predictors(solved, options):
     predictors : ndarray of shape (n_bases, 6), float32
         In the order of `PREDICTORS`, bases in the order of reads.
     """
-    n_runs, run_flow = solved["n_runs"], solved["run_flow"].astype(np.intp)
-    lengths = solved["run_length"]
-    n_flows = run_flow.shape[1]
-    held = np.arange(n_flows) < n_runs[:, None]
-    losses = np.where(held[:, :, None], solved["losses"].astype(np.float64), -LEAST_RISK)
-    less, more, missing = np.moveaxis(-np.clip(losses, -GREATEST_RISK, -LEAST_RISK), 2, 0)
-    any_change = np.clip(np.logaddexp(np.logaddexp(less, more), missing), LEAST_RISK, GREATEST_RISK)
-    more_before = np.pad(more, ((0, 0), (1, 0)), constant_values=LEAST_RISK)[:, :-1]
-    of_first = np.logaddexp(np.logaddexp(less, more_before), missing)
-    length_before = np.pad(lengths, ((0, 0), (1, 0)))[:, :-1]
-    padded = np.pad(any_change, ((0, 0), (2, 2)), constant_values=LEAST_RISK)
-    neighbour = np.max([padded[:, step : step + n_flows] for step in (0, 1, 3, 4)], axis=0)
-    per_run = np.stack(
-        [
-            of_first,
-            neighbour,
-            _trail(np.where(held, any_change, LEAST_RISK)),
-            np.take_along_axis(_near_noise(solved, options), run_flow, axis=1),
-            length_before,
-            1.0 - np.take_along_axis(solved["inphase"], run_flow, axis=1),
-        ],
-        axis=2,
-    )
-    predictors = np.repeat(per_run[held], lengths[held], axis=0)
-    start = np.cumsum(lengths[held].astype(np.int64)) - lengths[held]
-    further = np.ones(len(predictors), bool)
-    further[start] = False
-    predictors[further, 0] = np.repeat(less[held], lengths[held])[further]
-    predictors[further, 4] = 0
-    return predictors.astype(np.float32)
+    held = np.arange(solved["run_length"].shape[1]) < solved["n_runs"][:, None]
+    n_bases = int(np.sum(solved["run_length"], dtype=np.int64, where=held))
+    predictors = np.empty((n_bases, len(PREDICTORS)), np.float32)
+    inputs = {name: solved[name] for name in _SOLVED}
+    kernels.quality_predictors(**inputs, settings=predictor_settings(options), out=predictors)
+    return predictors
 
 
-def _trail(risk):
-    """Log of the sum of odds over the runs of each read, weighted down by half in `_TRAIL_RUNS` runs on each side."""
-    odds = np.exp(np.minimum(risk, 0.0))
+def predictor_settings(options):
+    """What the kernel of `quality_predictors` needs to know, float64, in its order."""
     keep = 0.5 ** (1.0 / _TRAIL_RUNS)
-    before, after = np.zeros_like(odds), np.zeros_like(odds)
-    for run in range(1, odds.shape[1]):
-        before[:, run] = keep * (before[:, run - 1] + odds[:, run - 1])
-        after[:, -1 - run] = keep * (after[:, -run] + odds[:, -run])
-    return np.log(np.maximum(before + after, np.exp(LEAST_RISK)))
-
-
-def _near_noise(solved, options):
-    """Mean deviation of flows with signal around each flow, in units of the expected noise, (n, n_flows) float64.
-
-    Drawn towards a common value by `_NOISE_PRIOR` flows' worth. Flows behind the last run do not count.
-    """
-    predicted = solved["predicted"].astype(np.float64)
-    expected = options.noise + options.noise_per_base * np.maximum(predicted, 0.0)
-    deviation = np.minimum(np.abs(solved["signal"] - predicted) / expected, 10.0)
-    n_runs = solved["n_runs"]
-    flow = np.arange(predicted.shape[1])
-    end = solved["run_flow"][np.arange(len(n_runs)), np.maximum(n_runs, 1) - 1]
-    counts = (predicted > _LEAST_SIGNAL) & (flow <= end[:, None])
-    first, last = np.maximum(flow - _NEAR_FLOWS, 0), np.minimum(flow + _NEAR_FLOWS + 1, len(flow))
-    total, number = (
-        np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0)))[:, [last, first]] for values in (counts * deviation, counts)
-    )
-    return (total[:, 0] - total[:, 1] + _NOISE_PRIOR * _USUAL_NOISE) / (number[:, 0] - number[:, 1] + _NOISE_PRIOR)
+    noise = (options.noise, options.noise_per_base, _NOISE_PRIOR, _USUAL_NOISE)
+    return np.array([LEAST_RISK, GREATEST_RISK, keep, _LEAST_SIGNAL, *noise, _NEAR_FLOWS], np.float64)
 
 
 @cache

@@ -85,7 +85,9 @@ def read_batch(
     begin, finish = start[chosen] + prefix, start[chosen] + stop
     rows, cols = called.row[chosen] + offset[0], called.col[chosen] + offset[1]
     n_flows_kept = _flows_kept(reads, chosen)
-    flow_tags = flow_signal_tags(called, chosen, n_flows_kept, signals or FlowTagOptions(), raw, measured, dummy)
+    options = signals or FlowTagOptions()
+    units = reads.signal_units if options.write_zm else None
+    flow_tags = flow_signal_tags(called, chosen, n_flows_kept, options, raw, measured, dummy, units)
     return ReadBatch(
         names=[f"{run_id}:{row:05d}:{col:05d}" for row, col in zip(rows.tolist(), cols.tolist(), strict=True)],
         bases=called.bases,
@@ -156,10 +158,11 @@ def _adapter_tags(reads, chosen):
     insert = np.maximum(reads.insert_end - reads.ends.prefix, 0)[chosen]
     signature = np.zeros((len(chosen), 4), np.int64)
     signature[:, 0], signature[:, 3] = start, hits.index[chosen]
-    with_insert = found & (hits.start_base[chosen] > 0)
-    last = (called.base_start[:-1] + hits.start_base)[chosen[with_insert]] - 1
-    signature[with_insert, 1] = called.base_flow[last]
-    signature[with_insert, 2] = last - run_starts(called)[last] + 1
+    there = found & (hits.start_base[chosen] > 0)
+    first = called.base_start[:-1][chosen[there]]
+    last = first + hits.start_base[chosen[there]] - 1
+    signature[there, 1] = called.base_flow[last]
+    signature[there, 2] = _run_up_to(called.bases, first, last)
     return [
         TagColumn("ZG", "i", start, present=found),
         TagColumn("ZB", "i", hits.matched[chosen], present=found),
@@ -168,12 +171,15 @@ def _adapter_tags(reads, chosen):
     ]
 
 
-def run_starts(called):
-    """For each base, the number of the first base of its run; int64 of shape (n_bases,)."""
-    first = np.ones(len(called.bases), bool)
-    first[1:] = called.bases[1:] != called.bases[:-1]
-    first[called.base_start[:-1][called.n_bases > 0]] = True
-    return np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+def _run_up_to(bases, first, last):
+    """Bases of the homopolymer that ends with base `last`, counted back to base `first` at most."""
+    length = np.ones(len(last), np.int64)
+    growing = np.arange(len(last))
+    while len(growing):
+        before = last[growing] - length[growing]
+        growing = growing[(before >= first[growing]) & (bases[np.maximum(before, 0)] == bases[last[growing]])]
+        length[growing] += 1
+    return length
 
 
 def _flows_kept(reads, chosen):

@@ -214,9 +214,9 @@ def _encode(job, reads, sampled, normalised, measured, result):
 
 
 def _sort_records(result, family, records, groups, datasets):
-    owner = datasets.dataset_of
-    for record, group in zip(records, groups.tolist(), strict=True):
-        result.records.setdefault((family, owner[group]), []).append(record)
+    owner = np.asarray(datasets.dataset_of)[groups]
+    for dataset in np.unique(owner).tolist():
+        result.records[family, dataset] = records[owner == dataset]
 
 
 def _fill_barcodes(job, reads, rows, cols, result):

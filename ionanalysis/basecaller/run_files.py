@@ -297,5 +297,5 @@ def write_filter_status(path, sample, flags, high_residual, keypass):
     rows, cols = sample
     own = flags[rows, cols]
     table = np.column_stack([cols, rows, (own & high_residual) != 0, (own & keypass) != 0]).astype(int)
-    lines = ["col\trow\thighRes\tvalid", *("\t".join(map(str, row)) for row in table.tolist())]
-    write_whole(path, "\n".join(lines) + "\n")
+    lines = "%d\t%d\t%d\t%d\n" * len(table) % tuple(table.ravel().tolist())
+    write_whole(path, "col\trow\thighRes\tvalid\n" + lines)

@@ -2,12 +2,11 @@
 
 import json
 import shlex
-import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.cli.progress import duration, open_progress
 from ionanalysis.pipeline import STAGE_NAMES, PipelineRequest, option_classes, run_pipeline
 
@@ -59,20 +58,6 @@ def run(args):
         print(json.dumps(summary(result), indent=2))
     else:
         print(result.result_dir)
-
-
-@contextmanager
-def terminated_as_interrupt():
-    """Treat SIGTERM, which clusters send at a time limit, as Ctrl-C: the record is closed, `--resume` goes on."""
-
-    def interrupt(_signal, _frame):
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def summary(result):

@@ -12,10 +12,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from isal import isal_zlib
 
 from ionanalysis.errors import InputError
 
-HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, TypeError, zlib.error)
+# The type stubs of isal take its class of errors for one of them.
+_INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
+
+HDF5_ERRORS = (OSError, KeyError, ValueError, RuntimeError, TypeError, zlib.error, _INFLATE_ERROR)
 """What h5py and the decoding of chunks raise on damaged files; `TypeError` for types that NumPy does not know."""
 
 _CLAIM = np.dtype([("n_letters", "<u4"), ("heap", "<u8"), ("number", "<u4")])
@@ -221,7 +225,7 @@ def _stored_chunk(dataset, corner, itemsize):
         if left_out >> place & 1:
             continue
         if kind == h5py.h5z.FILTER_DEFLATE:
-            content = zlib.decompressobj().decompress(content, n_bytes)
+            content = isal_zlib.decompressobj().decompress(content, n_bytes)
         elif kind == h5py.h5z.FILTER_SHUFFLE:
             content = np.frombuffer(content, np.uint8).reshape(itemsize, -1).T.tobytes()
         else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ionanalysis._core import quality as kernels
 from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import whole_file, write_whole
 from ionanalysis.io.hdf5 import HDF5_ERRORS, check_size, damaged, is_hdf5, open_hdf5
@@ -82,9 +83,7 @@ class PhredTable:
         indices : ndarray of shape (..., 6), int64
             The first cut that is not below the value, the last one for values beyond it and for NaN.
         """
-        predictors = np.asarray(predictors, np.float32)
-        if predictors.shape[-1:] != (N_PREDICTORS,):
-            raise InputError(f"predictors have shape {predictors.shape}; expected (..., {N_PREDICTORS}).")
+        predictors = _checked(predictors)
         indices = np.empty(predictors.shape, np.int64)
         for n, cut in enumerate(self.cuts):
             np.minimum(np.searchsorted(cut, predictors[..., n]), cut.size - 1, out=indices[..., n])
@@ -98,7 +97,17 @@ class PhredTable:
         >>> table.lookup([[0.1, 0, 0, 0, 0, 0.15], [0.1, 0, 0, 0, 0, 7.0]])
         array([215, 214], dtype=uint8)
         """
-        return self.values[tuple(np.moveaxis(self.cell_indices(predictors), -1, 0))]
+        predictors = _checked(predictors)
+        qualities = np.empty(predictors.shape[:-1], np.uint8)
+        counts = [cut.size for cut in self.cuts]
+        kernels.look_up(
+            np.ascontiguousarray(predictors).reshape(-1, N_PREDICTORS),
+            np.concatenate(self.cuts),
+            np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
+            self.values.reshape(-1),
+            qualities.reshape(-1),
+        )
+        return qualities
 
 
 def read_phred_table(path):
@@ -146,6 +155,13 @@ def _frozen(array, dtype):
     array = np.array(array, dtype)
     array.flags.writeable = False
     return array
+
+
+def _checked(predictors):
+    predictors = np.asarray(predictors, np.float32)
+    if predictors.shape[-1:] != (N_PREDICTORS,):
+        raise InputError(f"predictors have shape {predictors.shape}; expected (..., {N_PREDICTORS}).")
+    return predictors
 
 
 def _n_cells(shape):

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+_LEAST_FLOWS = 8
+"""Gain, offset and three rates leave nothing of fewer."""
+
 
 def transition_tables(flow_base, phase):
     """Probabilities B (takes the nucleotide) and N (waits on) of basecaller.md 4.1, each (n, 4, n_flows)."""
@@ -43,6 +46,34 @@ def predict_slopes(flow_base, run_start, run_flow, run_length, phase, cutoff):
         both = _predict(flow_base, run_flow[runs], run_length[runs], phase[read], cutoff, inphase)
         signal[read], slope[read] = both[0], both[1:]
     return signal, slope
+
+
+def fit_sums(flow_base, run_start, run_flow, run_length, phase, cutoff, signal, first, end, noise):
+    """Each read's part of the normal equations of cf, ie, dr: gradient (n, 3) and curvature (n, 3, 3).
+
+    Gain and offset of each read are projected out of residuals and derivatives. Weights are those of a noise that
+    grows with signal, with Huber's limit on what gain and offset leave. Reads of few flows have no part.
+    """
+    n = len(signal)
+    predicted, slope = predict_slopes(flow_base, run_start, run_flow, run_length, np.tile(phase, (n, 1)), cutoff)
+    flow = np.arange(len(flow_base))
+    counts = (end - first >= _LEAST_FLOWS) & (np.diff(run_start) > 0)
+    inside = (flow >= first) & (flow < end[:, None]) & counts[:, None]
+    without, per_base, limit = noise
+    weight = inside / (without + per_base * np.maximum(predicted, 0.0)) ** 2
+    free = np.stack([predicted, np.ones_like(predicted)], axis=1)
+    residual = _project_out(signal - predicted, free, weight)
+    weight = weight * np.minimum(1.0, limit / np.maximum(np.abs(residual) * np.sqrt(weight), 1e-300))
+    residual = _project_out(signal - predicted, free, weight)
+    slope = np.stack([_project_out(slope[:, k], free, weight) for k in range(3)], axis=1)
+    return np.einsum("rf,rkf,rf->rk", weight, slope, residual), np.einsum("rf,rkf,rlf->rkl", weight, slope, slope)
+
+
+def _project_out(values, free, weight):
+    """What is left of `values` (n, n_flows) after weighted least squares on the rows `free` (n, k, n_flows)."""
+    normal = np.einsum("rf,raf,rbf->rab", weight, free, free) + 1e-9 * np.eye(free.shape[1])
+    amount = np.linalg.solve(normal, np.einsum("rf,raf,rf->ra", weight, free, values)[..., None])[..., 0]
+    return values - np.einsum("ra,raf->rf", amount, free)
 
 
 def _predict(flow_base, run_flow, run_length, phase, cutoff, inphase):

@@ -6,12 +6,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.cli.legacy.analysis_flags import ANALYSIS_FLAGS
 from ionanalysis.cli.legacy.args_json import flag_values, flattened, load_arguments, preset
 from ionanalysis.cli.legacy.effects import apply_flags
 from ionanalysis.cli.legacy.program import Program
 from ionanalysis.cli.progress import open_progress
-from ionanalysis.cli.run import terminated_as_interrupt
 from ionanalysis.errors import ChecksumError, InputError, NoLiveBeadsError, OutputError, UsageError
 from ionanalysis.io.atomic import whole_file
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions

@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_type_hints
 
+from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.cli.legacy.basecaller_flags import BASECALLER_FLAGS
 from ionanalysis.cli.legacy.basecaller_values import CONVERTERS, gain_drift, phase_options
 from ionanalysis.cli.legacy.effects import apply_flags
 from ionanalysis.cli.legacy.program import Program
 from ionanalysis.cli.progress import open_progress
-from ionanalysis.cli.run import terminated_as_interrupt
 from ionanalysis.errors import InputError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.options.barcodes import BarcodeOptions

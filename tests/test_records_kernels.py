@@ -1,0 +1,34 @@
+"""Records put together by the kernels equal those of their twins."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from ionanalysis import _core
+from ionanalysis.reference import records as twin
+
+
+@st.composite
+def columns(draw):
+    """Cells of two columns for each record, some empty, and the places where the first ones go."""
+    sizes = np.array(draw(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=12)), np.int64)
+    sizes = sizes.reshape(-1, 2)
+    flat = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).integers(0, 16, 60).astype(np.uint8)
+    first = np.array([draw(st.integers(0, 40)) for _ in sizes], np.int64)
+    whole = sizes.sum(axis=1)
+    return flat, first, sizes, np.cumsum(whole) - whole, int(whole.sum())
+
+
+@given(columns())
+def test_kernels_match_their_twins(drawn):
+    flat, first, sizes, at, n_bytes = drawn
+    expected, places = np.full(n_bytes, 255, np.uint8), at
+    places, expected = twin.append_cells(flat, first, first + sizes[:, 0], places, expected)
+    places, expected = twin.append_packed(flat, first, first + sizes[:, 1], places, expected)
+    for variant in _core.variants("records"):
+        kernels, out, here = _core.kernel("records", variant), np.full(n_bytes, 255, np.uint8), at.copy()
+        kernels.append_cells(flat, first, first + sizes[:, 0], here, out)
+        kernels.append_packed(flat, first, first + sizes[:, 1], here, out)
+        assert_array_equal(here, places)
+        assert_array_equal(out, expected)
