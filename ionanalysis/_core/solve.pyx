@@ -20,11 +20,22 @@ include "solve_gain.pxi"
 cdef float misfit(Read* r, int limit) noexcept nogil:
     # Sum of squared deviations of the first flows, in units of the noise, outliers cut at 3.
     cdef int j
-    cdef float e, sd, found = 0.0
+    cdef float e, found = 0.0
     for j in range(limit):
-        e = r.x[j] - r.signal[j]
-        sd = r.noise.scale * r.noise.floor[j] + r.noise.per_base * min(r.signal[j], <float>8.0)
-        found += min(e * e / (sd * sd), <float>9.0)
+        e = (r.x[j] - r.signal[j]) / flow_sd(&r.noise, j, r.signal[j])
+        found += min(e * e, <float>9.0)
+    return found
+
+
+cdef float answer_score(Read* r, Settings* set, int limit) noexcept nogil:
+    # Score of the answer over the first flows, with the prior of its bases.
+    cdef int j
+    cdef float found = 0.0
+    score_flows(r, 0, limit)
+    for j in range(limit):
+        found += r.now[j]
+    for j in range(r.n_runs):
+        found += set.prior * r.run_length[j]
     return found
 
 
@@ -37,9 +48,10 @@ cdef float start_gain(Read* r, Settings* set, int limit) noexcept nogil:
     for k in range(3):
         total = tries[k]
         for _turn in range(2):
-            scale_raw(r, total, limit)
-            score = search(r, set, min(set.beam, 2), min(set.drop, <float>6.0), limit) + limit * logf(total)
+            scale_row(r.x, r.raw, 1 / total, limit)
+            search(r, set, min(set.beam, 2), set.drop, limit)
             lay_runs(r, set, 0)
+            score = answer_score(r, set, limit) + limit * logf(total)
             gain = fit_gain(r, limit)
             total *= gain
             if score < best:
@@ -47,7 +59,7 @@ cdef float start_gain(Read* r, Settings* set, int limit) noexcept nogil:
                 chosen = total
             if fabsf(gain - 1) < <float>0.02 or k == 0:
                 break
-        scale(r, gain, limit)
+        scale_row(r.x, r.x, 1 / gain, limit)
         if k == 0 and misfit(r, limit) < <float>1.2 * limit:
             # The expected noise explains what is left: there is nothing to look for elsewhere.
             break
@@ -94,19 +106,19 @@ cdef void solve_one(Read* r, Settings* set) noexcept nogil:
     r.noise.scale, r.noise.per_base = 1.0, set.noise_per_base
     r.work, r.most_work = 0, WORK_PER_FLOW * n
     total = start_gain(r, set, min(n, set.n_first))
-    scale_raw(r, total, n)
+    scale_row(r.x, r.raw, 1 / total, n)
     search(r, set, set.beam, set.drop, n)
     lay_runs(r, set, 0)
     # Signals that fit badly all the way (99 % of mixed wells, 1 % of real ones) are not worth a second search.
     if is_stuck(r) and misfit(r, last_flow(r) + 1) < <float>1.8 * (last_flow(r) + 1):
         search_wider(r, set)
-    scale(r, fit_gain(r, n), n)
+    scale_row(r.x, r.x, 1 / fit_gain(r, n), n)
     fit_noise(r, set, n)
     for _turn in range(set.n_rounds):
         refine(r, set, n, LITTLE_DOUBT)
-        scale(r, fit_gain(r, n), n)
+        scale_row(r.x, r.x, 1 / fit_gain(r, n), n)
         if set.gain_sd > 0:
-            fit_locally(r, set, n)
+            fit_locally(r, set)
         fit_noise(r, set, n)
     refine(r, set, n, NO_DOUBT)
 

@@ -6,6 +6,7 @@ cdef extern from "lanes.h":
     ctypedef struct Noise:
         const float* floor
         float scale, per_base, huber
+    float flow_sd(const Noise*, int flow, float signal) noexcept nogil
     float flow_score(const Noise*, const float* x, int flow, float signal) noexcept nogil
     void flow_scores(const Noise*, const float* x, const float* signal, int begin, float* scores) noexcept nogil
     float window_score(const Noise*, const float* x, const float* signal, const float* state, float amount,
@@ -31,9 +32,15 @@ cdef extern from "lanes.h":
         const float* block
     int advance_row(const Transitions*, const float* state, float cutoff, int flow, int begin, int end, int n_flows,
                     float* taken) noexcept nogil
+    void fill_products(const float* stay, float* one, float* two, float* four, float* since, float* block,
+                       int stride) noexcept nogil
     bint block_below(const float* row, float limit) noexcept nogil
+    void scale_row(float* to, const float* values, float factor, int end) noexcept nogil
     void gain_terms(const Noise*, const float* x, const float* signal, float gain, int end,
                     float* top, float* bottom) noexcept nogil
+    void noise_terms(const Noise*, const float* x, const float* signal, float most, int end, float* sums) noexcept nogil
+    void fit_drift(const Noise*, float* x, const float* signal, int n_flows, float keep, float tight_gain,
+                   float tight_offset, float* sums, int stride) noexcept nogil
 
 
 cdef enum:
@@ -111,43 +118,36 @@ cdef inline float unit(Read* r, int flow, int length) noexcept nogil:
     return r.response[r.nuc[flow] * (MAX_RUN + 2) + length]
 
 
-cdef void fill_tables(Read* r, double cf, double ie, double dr) noexcept nogil:
+cdef void fill_tables(Read* r, float cf, float ie, float dr) noexcept nogil:
     # Transitions of all nucleotides; 0 in the flows that fill up the last block.
-    cdef int flow, nuc, k
-    cdef double available
+    cdef int flow, nuc
+    cdef float available
+    cdef float taken = (1 - dr) * (1 - ie), lost = 1 - (1 - dr) * ie
     cdef float* stay = r.now
     cdef float* at
     for nuc in range(4):
         available = 0.0
         at = r.tables + nuc * 6 * r.stride
         for flow in range(r.n_flows):
-            available = 1.0 if r.nuc[flow] == nuc else cf * available
-            at[flow] = <float>(available * (1.0 - dr) * (1.0 - ie))
-            stay[flow] = <float>((1.0 - available) + available * (1.0 - dr) * ie)
+            available = <float>1.0 if r.nuc[flow] == nuc else cf * available
+            at[flow] = available * taken
+            stay[flow] = 1 - available * lost
         for flow in range(r.n_flows, r.stride):
             stay[flow] = 0.0
-        for flow in range(r.stride):
-            k = flow % LANES
-            at[r.stride + flow] = stay[flow - 1] if k >= 1 else <float>0.0
-            at[2 * r.stride + flow] = stay[flow - 1] * stay[flow - 2] if k >= 2 else <float>0.0
-            at[3 * r.stride + flow] = (
-                stay[flow - 1] * stay[flow - 2] * (stay[flow - 3] * stay[flow - 4]) if k >= 4 else <float>0.0)
-            at[4 * r.stride + flow] = at[4 * r.stride + flow - 1] * stay[flow - 1] if k >= 1 else <float>1.0
-            at[5 * r.stride + flow] = 0.0
-        for flow in range(0, r.stride):
-            if flow % LANES == 0:
-                at[5 * r.stride + flow] = at[4 * r.stride + flow + LANES - 1] * stay[flow + LANES - 1]
-                at[5 * r.stride + flow + 1] = stay[flow + LANES - 1]
         r.by[nuc].extend, r.by[nuc].one, r.by[nuc].two = at, at + r.stride, at + 2 * r.stride
         r.by[nuc].four, r.by[nuc].since, r.by[nuc].block = at + 3 * r.stride, at + 4 * r.stride, at + 5 * r.stride
+        fill_products(stay, at + r.stride, at + 2 * r.stride, at + 3 * r.stride, at + 4 * r.stride,
+                      at + 5 * r.stride, r.stride)
 
 
 cdef void fill_floor(Read* r, Settings* set, float slip) noexcept nogil:
     # Expected noise of a flow without incorporation, growing with the strands that are out of phase by then, if they
     # slip with probability `slip` in each run and some 0.4 runs are taken in a flow.
     cdef int flow
+    cdef float in_phase = 1.0, kept = expf(<float>-0.4 * slip)
     for flow in range(r.stride):
-        r.floor[flow] = set.noise + set.noise_out_of_phase * (1 - expf(<float>-0.4 * slip * flow))
+        r.floor[flow] = set.noise + set.noise_out_of_phase * (1 - in_phase)
+        in_phase *= kept
 
 
 cdef void advance(Read* r, const Row* state, int flow, float cutoff, Row* after) noexcept nogil:

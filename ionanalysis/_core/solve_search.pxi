@@ -19,13 +19,65 @@ cdef int nearest_length(Read* r, int flow, float bases) noexcept nogil:
     return max(length, -1 - r.pinned[flow]) if r.pinned[flow] < FREE else length
 
 
+cdef inline int add_node(Read* r, int parent, int flow, int length) noexcept nogil:
+    # Note a run that a path took; the number of the note.
+    r.node_parent[r.n_nodes], r.node_flow[r.n_nodes], r.node_length[r.n_nodes] = parent, flow, length
+    r.n_nodes += 1
+    return r.n_nodes - 1
+
+
+cdef inline float expected_run(Read* r, Path* path, int flow) noexcept nogil:
+    # Signal of a run of 1 in `flow`, before the work of simulating it: as many strands are in phase as in the last run.
+    return unit(r, flow, 1) * (path.state.at[path.flow] if path.flow >= 0 else <float>1.0)
+
+
+cdef int walk(Read* r, Settings* set, float drop, Path* path, int flow, int limit) noexcept nogil:
+    # Go on with the only path as long as each flow alone decides about its run; returns the flow that leaves a doubt.
+    cdef Row* taken = &r.trial[0]
+    cdef int length, other, begin
+    cdef float base, inphase, expected, without, most
+    cdef bint must
+    while flow < limit and r.width[flow] == 0:
+        if r.former[flow] >= path.flow or r.pinned[flow] == 0:
+            flow += 1
+            continue
+        base, expected, must = path.signal[flow], expected_run(r, path, flow), not allowed(r, flow, 0)
+        without = flow_score(&r.noise, r.x, flow, base)
+        if not must and r.x[flow] < base + expected and (
+            flow_score(&r.noise, r.x, flow, base + expected) > without + drop + 1
+        ):
+            flow += 1
+            continue
+        advance(r, &path.state, flow, set.cutoff, taken)
+        inphase = taken.at[flow]
+        if inphase < <float>0.01:
+            flow += 1
+            continue
+        length = nearest_length(r, flow, (r.x[flow] - base) / inphase)
+        most = flow_score(&r.noise, r.x, flow, base + unit(r, flow, length) * inphase) + set.prior * length + drop + 1
+        if not must and without < most:
+            return flow
+        for other in range(max(1, length - 1), min(length + 2, MAX_RUN + 1)):
+            if other != length and allowed(r, flow, other) and most > set.prior * other + (
+                flow_score(&r.noise, r.x, flow, base + unit(r, flow, other) * inphase)
+            ):
+                return flow
+        begin = path.state.begin
+        swap_rows(&path.state, taken)
+        add_row(path.signal, path.state.at, unit(r, flow, length), path.state.begin, path.state.end)
+        clear_row(path.signal, begin, path.state.begin)
+        path.flow, path.node = flow, add_node(r, path.node, flow, length)
+        flow += 1
+    return flow
+
+
 cdef int take_run(Read* r, Settings* set, float drop, Path* path, int flow, float* best,
                   int* slots, int n_slots) noexcept nogil:
     # Paths that take a run in `flow`, one for each length worth it, into free slots; returns how many slots are used.
     cdef Path* child
     cdef Row* taken = &r.trial[0]
     cdef int begin, length, tried, nearest, step, n_used = 0
-    cdef float base, e, p, sd, settled, score, size
+    cdef float base, e, p, settled, score, size
     advance(r, &path.state, flow, set.cutoff, taken)
     if taken.at[flow] < <float>0.01:
         return 0
@@ -39,9 +91,8 @@ cdef int take_run(Read* r, Settings* set, float drop, Path* path, int flow, floa
             continue
         size = unit(r, flow, length)
         p = base + size * taken.at[flow]
-        e = r.x[flow] - p
-        sd = r.noise.scale * r.noise.floor[flow] + r.noise.per_base * min(p, <float>8.0)
-        if tried > 0 and e * e > <float>20.25 * sd * sd:
+        e = (r.x[flow] - p) / flow_sd(&r.noise, flow, p)
+        if tried > 0 and e * e > <float>20.25:
             continue
         settled = path.settled + set.prior * length
         if begin > path.state.begin:
@@ -61,11 +112,7 @@ cdef int take_run(Read* r, Settings* set, float drop, Path* path, int flow, floa
         child.state.begin, child.state.end, child.flow = begin, taken.end, flow
         child.coming_from = -LANES
         child.settled, child.score = settled, score
-        child.node = r.n_nodes
-        r.node_parent[r.n_nodes] = path.node
-        r.node_flow[r.n_nodes] = flow
-        r.node_length[r.n_nodes] = length
-        r.n_nodes += 1
+        child.node = add_node(r, path.node, flow, length)
     return n_used
 
 
@@ -124,60 +171,79 @@ cdef int keep_best(Read* r, int* live, int n_live, int beam, float limit, int fl
     return n_kept
 
 
-cdef float search(Read* r, Settings* set, int beam, float narrow, int limit) noexcept nogil:
-    # Best runs for the flows before `limit`, into run_flow and run_length; returns their score.
+cdef void search(Read* r, Settings* set, int beam, float narrow, int limit) noexcept nogil:
+    # Best runs for the flows before `limit`, into run_flow and run_length.
     cdef int live[MAX_PATHS]
     cdef int slots[MAX_PATHS]
-    cdef int n_live = 1, n_slots = 0, n_old, flow, i, n_used, node, width, _
-    cdef float best, signal, expected, without, score, drop
+    cdef int n_live = 1, n_slots = 0, flow = 0, i, width
+    cdef float drop
     cdef Path* path
-    cdef bint must
     for i in range(MAX_PATHS - 1, 0, -1):
         slots[n_slots] = i
         n_slots += 1
     live[0] = 0
     start_path(r)
     r.n_nodes = 0
-    for flow in range(limit):
+    while flow < limit:
         width, drop = beam, narrow
         if r.work > r.most_work:
             # Signals that fit nothing leave all paths alike: mixed wells would take a hundred times as long.
             width, drop = 1, <float>4.0
         elif r.width[flow] > 0:
             width, drop = r.width[flow], <float>30.0
-        best = INFINITY
-        must = not allowed(r, flow, 0)
-        n_old = n_live
+        elif n_live == 1:
+            # What lies behind is the same for all paths to come: only flows in their window will differ.
+            path = &r.paths[live[0]]
+            flow = walk(r, set, drop, path, flow, limit)
+            path.coming_from, path.settled = -LANES, 0.0
+            path.score = window_score(&r.noise, r.x, path.signal, r.zero, 0.0, path.state.begin, flow)
+            if flow == limit:
+                break
+        n_live = step(r, set, width, drop, flow, live, n_live, slots, &n_slots)
+        flow += 1
+    read_back(r, best_at_end(r, live, n_live, limit))
+
+
+cdef int step(Read* r, Settings* set, int width, float drop, int flow, int* live, int n_live,
+              int* slots, int* n_slots) noexcept nogil:
+    # One flow of all live paths; returns how many live on.
+    cdef int i, n_used, n_old = n_live, _
+    cdef float best = INFINITY, taken, without
+    cdef Path* path
+    cdef bint must = not allowed(r, flow, 0)
+    for i in range(n_old):
+        path = &r.paths[live[i]]
+        path.score += score_without(r, path, flow)
+        if not must:
+            best = min(best, path.score)
+    for i in range(n_old):
+        path = &r.paths[live[i]]
+        if r.former[flow] >= path.flow or r.pinned[flow] == 0:
+            continue
+        # What the flow alone says, before the work of simulating the run.
+        taken = path.signal[flow] + expected_run(r, path, flow)
+        without = score_without(r, path, flow)
+        if not must and r.x[flow] < taken and (
+            path.score - without + flow_score(&r.noise, r.x, flow, taken) > best + drop + 1
+        ):
+            continue
+        n_used = take_run(r, set, drop, path, flow, &best, slots, n_slots[0])
+        for _ in range(n_used):
+            n_slots[0] -= 1
+            live[n_live] = slots[n_slots[0]]
+            n_live += 1
+    if must and n_live > n_old:
+        # Paths without the run that is known to be here are given up.
         for i in range(n_old):
-            path = &r.paths[live[i]]
-            path.score += score_without(r, path, flow)
-            if not must:
-                best = min(best, path.score)
-        for i in range(n_old):
-            path = &r.paths[live[i]]
-            if r.former[flow] >= path.flow or r.pinned[flow] == 0:
-                continue
-            # What the flow alone says, before the work of simulating the run.
-            signal = path.signal[flow]
-            expected = unit(r, flow, 1) * (path.state.at[path.flow] if path.flow >= 0 else <float>1.0)
-            without = score_without(r, path, flow)
-            if not must and r.x[flow] < signal + expected and (
-                path.score - without + flow_score(&r.noise, r.x, flow, signal + expected) > best + drop + 1.0
-            ):
-                continue
-            n_used = take_run(r, set, drop, path, flow, &best, slots, n_slots)
-            for _ in range(n_used):
-                n_slots -= 1
-                live[n_live] = slots[n_slots]
-                n_live += 1
-        if must and n_live > n_old:
-            # Paths without the run that is known to be here are given up.
-            for i in range(n_old):
-                r.paths[live[i]].score = INFINITY
-        n_live = keep_best(r, live, n_live, width, best + drop, flow, slots, &n_slots)
-    # Nothing comes after the last flow: compare without the look-ahead.
-    best = INFINITY
-    node = -1
+            r.paths[live[i]].score = INFINITY
+    return keep_best(r, live, n_live, width, best + drop, flow, slots, n_slots)
+
+
+cdef int best_at_end(Read* r, const int* live, int n_live, int limit) noexcept nogil:
+    # Node of the best path. Nothing comes after the last flow: compare without the look-ahead.
+    cdef int i, node = -1
+    cdef float best = INFINITY, score
+    cdef Path* path
     for i in range(n_live):
         path = &r.paths[live[i]]
         score = path.settled
@@ -186,8 +252,7 @@ cdef float search(Read* r, Settings* set, int beam, float narrow, int limit) noe
         if score < best:
             best = score
             node = path.node
-    read_back(r, node)
-    return best
+    return node
 
 
 cdef void read_back(Read* r, int node) noexcept nogil:
