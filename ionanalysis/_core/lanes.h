@@ -221,12 +221,14 @@ static inline int advance_row(const Transitions *by, const float *state, float c
     return j;
 }
 
-/* The products of a `Transitions` of one nucleotide, from what it leaves in each flow (`stay`, 0 behind the flows). */
-static inline void fill_products(const float *stay, float *one, float *two, float *four, float *since, float *block,
-                                 int stride) {
+/* The rows of a `Transitions` of one nucleotide from what is available to it in each flow (`extend`, 0 behind the
+   flows): a fraction `taken` of that is taken, `lost` of it does not stay. */
+static inline void fill_transitions(float *extend, float *one, float *two, float *four, float *since, float *block,
+                                    float taken, float lost, int n_flows, int stride) {
     const lanes none = all(0.0f), full = all(1.0f);
     for (int j = 0; j < stride; j += LANES) {
-        lanes s = load(stay + j);
+        lanes available = load(extend + j), s = first_lanes(1.0f - available * lost, n_flows - j);
+        store(extend + j, available * taken);
         lanes a = __builtin_shufflevector(s, none, 8, 0, 1, 2, 3, 4, 5, 6);
         lanes b = a * __builtin_shufflevector(a, none, 8, 0, 1, 2, 3, 4, 5, 6);
         store(one + j, a);

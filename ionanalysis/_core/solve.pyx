@@ -8,7 +8,7 @@ their paths branch at different flows and have other windows, and packing costs 
 simulation of a run is a chain of dependent steps.
 """
 
-from libc.math cimport INFINITY, expf, fabsf, floor, isfinite, logf
+from libc.math cimport INFINITY, expf, fabsf, isfinite, logf
 from libc.stdlib cimport calloc, free
 
 include "solve_read.pxi"
@@ -115,12 +115,13 @@ cdef void solve_one(Read* r, Settings* set) noexcept nogil:
     scale_row(r.x, r.x, 1 / fit_gain(r, n), n)
     fit_noise(r, set, n)
     for _turn in range(set.n_rounds):
-        refine(r, set, n, LITTLE_DOUBT)
+        score_flows(r, 0, n)
+        improve_lengths(r, set, LITTLE_DOUBT)
         scale_row(r.x, r.x, 1 / fit_gain(r, n), n)
         if set.gain_sd > 0:
             fit_locally(r, set)
         fit_noise(r, set, n)
-    refine(r, set, n, NO_DOUBT)
+    refine(r, set, n)
 
 
 cdef float* take_rows(Read* r, float** room, Py_ssize_t n_rows) noexcept nogil:
@@ -132,6 +133,7 @@ cdef float* take_rows(Read* r, float** room, Py_ssize_t n_rows) noexcept nogil:
 cdef void lay_out(Read* r, float* room, int* ints, int n_paths, int n_nodes) noexcept nogil:
     # Point the members of a read to their places; all of `room` is 0.
     cdef int n = r.n_flows, j, k
+    cdef float* at
     r.raw, r.x, r.zero, r.signal = (take_rows(r, &room, 1), take_rows(r, &room, 1), take_rows(r, &room, 1),
                                     take_rows(r, &room, 1))
     r.change, r.now, r.floor = take_rows(r, &room, 1), take_rows(r, &room, 1), take_rows(r, &room, 1)
@@ -153,6 +155,10 @@ cdef void lay_out(Read* r, float* room, int* ints, int n_paths, int n_nodes) noe
     r.width = ints + 4 * r.stride
     ints += 5 * r.stride
     r.node_parent, r.node_flow, r.node_length = ints, ints + n_nodes, ints + 2 * n_nodes
+    for k in range(4):
+        at = r.tables + 6 * k * r.stride
+        r.by[k].extend, r.by[k].one, r.by[k].two = at, at + r.stride, at + 2 * r.stride
+        r.by[k].four, r.by[k].since, r.by[k].block = at + 3 * r.stride, at + 4 * r.stride, at + 5 * r.stride
     for j in range(n):
         r.former[j] = -2
         for k in range(j - 1, -1, -1):

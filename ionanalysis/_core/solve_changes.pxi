@@ -1,7 +1,7 @@
 # Single changes of the answer: a base more or less, a run put in or taken out. Part of solve.pyx.
 
 cdef float LITTLE_DOUBT = 8.0    # nats by the parabola, beyond which no change will be made
-cdef float NO_DOUBT = 36.0       # beyond which qualities do not care; some 20 with Huber's flanks
+cdef float NO_DOUBT = 20.0       # beyond which qualities do not care; some 15 with Huber's flanks
 
 
 cdef void lay_runs(Read* r, Settings* set, int since) noexcept nogil:
@@ -166,13 +166,16 @@ cdef bint put_in_runs(Read* r, Settings* set, int limit) noexcept nogil:
     return changed
 
 
-cdef void refine(Read* r, Settings* set, int limit, float doubt) noexcept nogil:
-    cdef int _turn
+cdef void refine(Read* r, Settings* set, int limit) noexcept nogil:
+    # Single changes until none helps; what each would lose is left in the losses.
+    cdef int _turn, run
     cdef bint changed
     for _turn in range(4):
         score_flows(r, 0, limit)
-        changed = improve_lengths(r, set, doubt)
+        changed = improve_lengths(r, set, NO_DOUBT)
         if r.work > r.most_work and not changed:
+            for run in range(r.n_runs + 1):
+                r.loss_insert[run] = INFINITY
             return
         changed = take_out_runs(r, set) or changed
         changed = put_in_runs(r, set, limit) or changed

@@ -32,8 +32,8 @@ cdef extern from "lanes.h":
         const float* block
     int advance_row(const Transitions*, const float* state, float cutoff, int flow, int begin, int end, int n_flows,
                     float* taken) noexcept nogil
-    void fill_products(const float* stay, float* one, float* two, float* four, float* since, float* block,
-                       int stride) noexcept nogil
+    void fill_transitions(float* extend, float* one, float* two, float* four, float* since, float* block,
+                          float taken, float lost, int n_flows, int stride) noexcept nogil
     bint block_below(const float* row, float limit) noexcept nogil
     void scale_row(float* to, const float* values, float factor, int end) noexcept nogil
     void gain_terms(const Noise*, const float* x, const float* signal, float gain, int end,
@@ -113,31 +113,33 @@ cdef struct Read:
     Path paths[MAX_PATHS]
 
 
+cdef inline const float* sizes_of(Read* r, int flow) noexcept nogil:
+    # Signal of a run in `flow` by its number of bases, all strands taking it.
+    return r.response + r.nuc[flow] * (MAX_RUN + 2)
+
+
 cdef inline float unit(Read* r, int flow, int length) noexcept nogil:
-    # Signal of a run of so many bases, all strands taking it.
-    return r.response[r.nuc[flow] * (MAX_RUN + 2) + length]
+    return sizes_of(r, flow)[length]
 
 
 cdef void fill_tables(Read* r, float cf, float ie, float dr) noexcept nogil:
     # Transitions of all nucleotides; 0 in the flows that fill up the last block.
-    cdef int flow, nuc
-    cdef float available
-    cdef float taken = (1 - dr) * (1 - ie), lost = 1 - (1 - dr) * ie
-    cdef float* stay = r.now
+    cdef int flow, nuc, n = r.stride
+    cdef float available[4]
     cdef float* at
     for nuc in range(4):
-        available = 0.0
-        at = r.tables + nuc * 6 * r.stride
-        for flow in range(r.n_flows):
-            available = <float>1.0 if r.nuc[flow] == nuc else cf * available
-            at[flow] = available * taken
-            stay[flow] = 1 - available * lost
-        for flow in range(r.n_flows, r.stride):
-            stay[flow] = 0.0
-        r.by[nuc].extend, r.by[nuc].one, r.by[nuc].two = at, at + r.stride, at + 2 * r.stride
-        r.by[nuc].four, r.by[nuc].since, r.by[nuc].block = at + 3 * r.stride, at + 4 * r.stride, at + 5 * r.stride
-        fill_products(stay, at + r.stride, at + 2 * r.stride, at + 3 * r.stride, at + 4 * r.stride,
-                      at + 5 * r.stride, r.stride)
+        available[nuc] = 0.0
+    for flow in range(n):
+        for nuc in range(4):
+            available[nuc] = cf * available[nuc] if flow < r.n_flows else <float>0.0
+        if flow < r.n_flows:
+            available[<int>r.nuc[flow]] = 1.0
+        for nuc in range(4):
+            r.tables[nuc * 6 * n + flow] = available[nuc]
+    for nuc in range(4):
+        at = r.tables + nuc * 6 * n
+        fill_transitions(at, at + n, at + 2 * n, at + 3 * n, at + 4 * n, at + 5 * n,
+                         (1 - dr) * (1 - ie), 1 - (1 - dr) * ie, r.n_flows, n)
 
 
 cdef void fill_floor(Read* r, Settings* set, float slip) noexcept nogil:

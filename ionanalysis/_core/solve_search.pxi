@@ -8,15 +8,16 @@ cdef inline bint allowed(Read* r, int flow, int length) noexcept nogil:
 
 cdef int nearest_length(Read* r, int flow, float bases) noexcept nogil:
     # Length, 1 or more, whose signal is nearest to a measured number of bases.
-    cdef int length = <int>floor(max(<float>0.0, min(bases, <float>100.0)) + <float>0.5)
+    cdef const float* sizes = sizes_of(r, flow)
+    cdef int known = r.pinned[flow], length = <int>(max(<float>0.0, min(bases, <float>100.0)) + <float>0.5)
     length = max(1, min(length, MAX_RUN))
-    while length < MAX_RUN and 2 * bases > unit(r, flow, length) + unit(r, flow, length + 1):
+    while length < MAX_RUN and 2 * bases > sizes[length] + sizes[length + 1]:
         length += 1
-    while length > 1 and 2 * bases < unit(r, flow, length) + unit(r, flow, length - 1):
+    while length > 1 and 2 * bases < sizes[length] + sizes[length - 1]:
         length -= 1
-    if r.pinned[flow] > 0:
-        return r.pinned[flow]
-    return max(length, -1 - r.pinned[flow]) if r.pinned[flow] < FREE else length
+    if known == FREE:
+        return length
+    return known if known > 0 else max(length, -1 - known)
 
 
 cdef inline int add_node(Read* r, int parent, int flow, int length) noexcept nogil:
@@ -34,6 +35,7 @@ cdef inline float expected_run(Read* r, Path* path, int flow) noexcept nogil:
 cdef int walk(Read* r, Settings* set, float drop, Path* path, int flow, int limit) noexcept nogil:
     # Go on with the only path as long as each flow alone decides about its run; returns the flow that leaves a doubt.
     cdef Row* taken = &r.trial[0]
+    cdef const float* sizes
     cdef int length, other, begin
     cdef float base, inphase, expected, without, most
     cdef bint must
@@ -53,18 +55,19 @@ cdef int walk(Read* r, Settings* set, float drop, Path* path, int flow, int limi
         if inphase < <float>0.01:
             flow += 1
             continue
+        sizes = sizes_of(r, flow)
         length = nearest_length(r, flow, (r.x[flow] - base) / inphase)
-        most = flow_score(&r.noise, r.x, flow, base + unit(r, flow, length) * inphase) + set.prior * length + drop + 1
+        most = flow_score(&r.noise, r.x, flow, base + sizes[length] * inphase) + set.prior * length + drop + 1
         if not must and without < most:
             return flow
         for other in range(max(1, length - 1), min(length + 2, MAX_RUN + 1)):
             if other != length and allowed(r, flow, other) and most > set.prior * other + (
-                flow_score(&r.noise, r.x, flow, base + unit(r, flow, other) * inphase)
+                flow_score(&r.noise, r.x, flow, base + sizes[other] * inphase)
             ):
                 return flow
         begin = path.state.begin
         swap_rows(&path.state, taken)
-        add_row(path.signal, path.state.at, unit(r, flow, length), path.state.begin, path.state.end)
+        add_row(path.signal, path.state.at, sizes[length], path.state.begin, path.state.end)
         clear_row(path.signal, begin, path.state.begin)
         path.flow, path.node = flow, add_node(r, path.node, flow, length)
         flow += 1

@@ -14,39 +14,39 @@ class SolverOptions(Options):
 
     key_normalisation: str = option("gain", "how the key flows scale a read", choices=("gain", "adaptive", "off"))
     beam: int = option(3, "paths kept in the search", least=1, most=32)
-    drop_limit: float = option(8.0, "score behind the best path at which a path is dropped", unit="nats", least=1.0)
+    drop_limit: float = option(4.0, "score behind the best path at which a path is dropped", unit="nats", least=1.0)
     look_ahead: float = option(0.7, "weight of leading strands whose next base is not yet known", least=0.0, most=1.0)
     base_prior: float = option(1.386, "score each called base must be worth; ln 4", unit="nats", least=0.0, most=10.0)
-    state_cutoff: float = option(1e-4, "fraction of strands that is left out", least=1e-9, most=1e-2)
+    state_cutoff: float = option(3e-4, "fraction of strands that is left out", least=1e-9, most=1e-2)
     outlier_limit: float = option(3.0, "residuals beyond count linearly", unit="sd", least=1.0, most=100.0)
     noise: float = option(0.08, "expected noise of a flow without incorporation", unit="bases", least=0.01, most=1.0)
     noise_per_base: float = option(0.03, "noise added per base of signal", unit="bases", least=0.0, most=1.0)
     noise_out_of_phase: float = option(
         0.05, "noise added where no strand is in phase any more", unit="bases", least=0.0, most=1.0
     )
-    gain_drift: float = option(0.06, "spread of the gain along a read; 0 for one gain", least=0.0, most=1.0)
-    offset_drift: float = option(0.04, "spread of the offset along a read", unit="bases", least=1e-6, most=1.0)
-    drift_flows: float = option(30.0, "length over which gain and offset drift", unit="flows", least=2.0, most=1e4)
+    gain_drift: float = option(0.2, "spread of the gain along a read; 0 for one gain", least=0.0, most=1.0)
+    offset_drift: float = option(0.1, "spread of the offset along a read", unit="bases", least=1e-6, most=1.0)
+    drift_flows: float = option(120.0, "length over which gain and offset drift", unit="flows", least=2.0, most=1e4)
     first_flows: int = option(80, "flows from which the gain of a read is found first", least=10, most=10_000)
-    rounds: int = option(2, "rounds of gain, noise and single changes after the search", least=0, most=10)
-    fast: bool = option(False, "keep one path and do one round: less time, some errors more")
+    rounds: int = option(3, "rounds of lengths, gain, offset and noise after the search", least=0, most=10)
+    fast: bool = option(False, "search and adjust less: three quarters of the time, some errors more")
 
     def as_array(self):
         """The numbers in the order in which the solver's kernel takes them, float64."""
         return np.array(
             [
-                1 if self.fast else self.beam,
-                min(self.drop_limit, 6.0) if self.fast else self.drop_limit,
+                min(self.beam, 2) if self.fast else self.beam,
+                min(self.drop_limit, 2.0) if self.fast else self.drop_limit,
                 self.look_ahead,
                 self.base_prior,
-                self.state_cutoff,
+                max(self.state_cutoff, 1e-3) if self.fast else self.state_cutoff,
                 self.outlier_limit,
                 self.noise,
                 self.noise_per_base,
                 self.gain_drift,
                 self.offset_drift,
                 self.drift_flows,
-                self.first_flows,
+                min(self.first_flows, 40) if self.fast else self.first_flows,
                 min(self.rounds, 1) if self.fast else self.rounds,
                 self.noise_out_of_phase,
             ],

@@ -7,7 +7,7 @@ import numpy as np
 from ionanalysis.reference.phase import transition_tables
 
 MAX_RUN, MAX_BEAM, MAX_LENGTHS, BLOCK, WORK_PER_FLOW, FREE = 23, 32, 5, 8, 8, -1
-LITTLE_DOUBT, NO_DOUBT = 8.0, 36.0
+LITTLE_DOUBT, NO_DOUBT = 8.0, 20.0
 MOST_NOISY = 8.0
 
 
@@ -172,45 +172,89 @@ class Read:
             made.append(Path(state, signal, [*path.runs, (flow, length)], settled, score))
         return made, best
 
-    def search(self, limit, beam=None, drop=None):
-        """Best runs for the flows before `limit`; returns their score."""
-        usual = beam or self.beam, drop or self.set.drop
-        paths = [Path(self.start, np.zeros(self.n))]
-        for flow in range(limit):
-            here = slice(flow, flow + 1)
+    def expected_run(self, path, flow):
+        """Signal of a run of 1, before the work of simulating it: as many strands are in phase as in the last run."""
+        return self.unit(flow, 1) * (path.state.taken[path.flow] if path.runs else 1.0)
+
+    def walk(self, path, flow, limit, drop):
+        """Go on with the only path as long as each flow alone decides about its run; the flow that leaves a doubt."""
+        for flow in range(flow, limit):
+            if self.width[flow]:
+                return flow
+            if self.former[flow] >= path.flow or self.pinned[flow] == 0:
+                continue
+            here, must = slice(flow, flow + 1), not self.allowed(flow, 0)
+            base = path.signal[flow]
+            expected, without = self.expected_run(path, flow), self.score(here, base)
+            if not must and self.x[flow] < base + expected and self.score(here, base + expected) > without + drop + 1.0:
+                continue
+            state = self.advance(path.state, flow)
+            inphase = state.taken[flow]
+            if inphase < 0.01:
+                continue
+
+            def score(length, here=here, flow=flow, base=base, inphase=inphase):
+                return self.score(here, base + self.unit(flow, length) * inphase) + self.set.prior * length
+
+            length = self.nearest_length(flow, (self.x[flow] - base) / inphase)
+            most = score(length) + drop + 1.0
+            others = [n for n in (length - 1, length + 1) if 1 <= n <= MAX_RUN and self.allowed(flow, n)]
+            if (not must and without < most) or any(score(other) < most for other in others):
+                return flow
+            path.signal = path.signal + self.unit(flow, length) * state.taken
+            path.signal[: state.begin] = 0.0
+            path.state, path.runs = state, [*path.runs, (flow, length)]
+        return limit
+
+    def search(self, limit, beam=None):
+        """Best runs for the flows before `limit`."""
+        usual = beam or self.beam, self.set.drop
+        paths, flow = [Path(self.start, np.zeros(self.n))], 0
+        while flow < limit:
             beam, drop = (self.width[flow], 30.0) if self.width[flow] else usual
             if self.work > self.most_work:
                 beam, drop = 1, 4.0
-            for path in paths:
-                path.score += self.score(here, path.signal[here])
-            must = not self.allowed(flow, 0)
-            best = np.inf if must else min(path.score for path in paths)
-            old = len(paths)
-            for path in list(paths):
-                if self.former[flow] >= path.flow or self.pinned[flow] == 0:
-                    continue
-                expected = self.unit(flow, 1) * (path.state.taken[path.flow] if path.runs else 1.0)
-                taken = path.signal[here] + expected
-                alone = path.score - self.score(here, path.signal[here]) + self.score(here, taken)
-                if not must and self.x[flow] < taken[0] and alone > best + drop + 1.0:
-                    continue
-                made, best = self.take_run(path, flow, best, drop)
-                paths += made
-            if must and len(paths) > old:
-                # Paths without the run that is known to be here are given up.
-                paths = paths[old:]
-            kept: list[Path] = []
-            for path in sorted(paths, key=lambda path: path.score):
-                if len(kept) == beam or path.score > best + drop:
+            elif len(paths) == 1 and not self.width[flow]:
+                path = paths[0]
+                flow = self.walk(path, flow, limit, drop)
+                window = slice(path.state.begin, flow)
+                path.settled, path.score = 0.0, self.score(window, path.signal[window])
+                if flow == limit:
                     break
-                if path.flow != flow or not any(self.alike(other, path, flow) for other in kept if other.flow == flow):
-                    kept.append(path)
-            paths = kept
+            paths = self.step(paths, flow, beam, drop)
+            flow += 1
         final = [
             path.settled + self.score(at, path.signal[at]) for path in paths for at in [slice(path.state.begin, limit)]
         ]
         self.runs = list(paths[int(np.argmin(final))].runs)
-        return min(final)
+
+    def step(self, paths, flow, beam, drop):
+        """One flow of all live paths; those that live on."""
+        here = slice(flow, flow + 1)
+        for path in paths:
+            path.score += self.score(here, path.signal[here])
+        must = not self.allowed(flow, 0)
+        best = np.inf if must else min(path.score for path in paths)
+        old = len(paths)
+        for path in list(paths):
+            if self.former[flow] >= path.flow or self.pinned[flow] == 0:
+                continue
+            taken = path.signal[here] + self.expected_run(path, flow)
+            alone = path.score - self.score(here, path.signal[here]) + self.score(here, taken)
+            if not must and self.x[flow] < taken[0] and alone > best + drop + 1.0:
+                continue
+            made, best = self.take_run(path, flow, best, drop)
+            paths = paths + made
+        if must and len(paths) > old:
+            # Paths without the run that is known to be here are given up.
+            paths = paths[old:]
+        kept: list[Path] = []
+        for path in sorted(paths, key=lambda path: path.score):
+            if len(kept) == beam or path.score > best + drop:
+                break
+            if path.flow != flow or not any(self.alike(other, path, flow) for other in kept if other.flow == flow):
+                kept.append(path)
+        return kept
 
     def alike(self, a, b, flow):
         return (
@@ -316,10 +360,11 @@ class Read:
             run += 1
         return changed
 
-    def refine(self, doubt):
+    def refine(self):
         for _ in range(4):
-            changed = self.improve_lengths(doubt)
+            changed = self.improve_lengths(NO_DOUBT)
             if self.work > self.most_work and not changed:
+                self.insert = [np.inf] * (len(self.runs) + 1)
                 return
             if not (self.improve_structure(self.n) or changed):
                 return
@@ -368,8 +413,11 @@ class Read:
             first = total == 1.0
             for _ in range(1 if first else 2):
                 self.x = self.raw / total
-                score = self.search(limit, min(self.beam, 2), min(self.set.drop, 6.0)) + limit * np.log(total)
+                self.search(limit, min(self.beam, 2))
                 self.lay_runs()
+                bases = sum(length for _, length in self.runs)
+                score = self.score(slice(0, limit), self.signal[:limit]) + self.set.prior * bases
+                score += limit * np.log(total)
                 gain = self.fit_gain(limit)
                 total *= gain
                 if score < best:
@@ -421,9 +469,9 @@ class Read:
         self.x = self.x / self.fit_gain(self.n)
         self.fit_noise()
         for _ in range(int(self.set.n_rounds)):
-            self.refine(LITTLE_DOUBT)
+            self.improve_lengths(LITTLE_DOUBT)
             self.x = self.x / self.fit_gain(self.n)
             if self.set.gain_sd > 0:
                 self.fit_locally()
             self.fit_noise()
-        self.refine(NO_DOUBT)
+        self.refine()
