@@ -72,6 +72,7 @@ def phase_of(source, options, *, map_regions=map):
     regions = Block(0, 0, *shape).tiles(height, width)
     halves = (0, 1) if options.estimator == "crossed" else (None,)
     samples = _Samples(source, regions, options)
+    list(map_regions(lambda number: samples.take(number, None), samples.leading_regions))
     found = map_regions(lambda half: lead_phase(samples.leading(half), source.flow_order, start, options), halves)
     leads = dict(zip(halves, found, strict=True))
     # Both halves of a region, one after the other: two threads serve a chip of one region, too.
@@ -88,11 +89,11 @@ def phase_of(source, options, *, map_regions=map):
     estimate = PhaseEstimate.crossed(*estimates) if len(estimates) == 2 else estimates[0]
     if not options.response_reads:
         return estimate
-    response = _response(source, samples, estimate, options)
+    response = _response(source, samples, estimate, options, map_regions)
     return replace(estimate, response=response)
 
 
-def _response(source, samples, estimate, options):
+def _response(source, samples, estimate, options, map_parts):
     """Response of the chip, from reads of as many regions as it takes, in an order that hops over the chip.
 
     Its few numbers rest on too many runs for a read's own to matter: it is not crossed.
@@ -109,13 +110,15 @@ def _response(source, samples, estimate, options):
     order = source.flow_order.limited(n_flows_read(source.flow_order, options))
     signals, flowgram = np.concatenate(parts), order.key_flowgram(source.key)
     pinned = pinned_flows(signals, [flowgram], np.zeros(len(signals), np.intp))
-    return estimate_response(signals, order, np.concatenate(phases), training_solver(options), pinned=pinned)
+    return estimate_response(
+        signals, order, np.concatenate(phases), training_solver(options), pinned=pinned, map_parts=map_parts
+    )
 
 
 class _Samples:
     """Reads of the regions, each region read when it is needed and given away half by half.
 
-    `order` hops over the chip; the first regions in it lead the others, tell the response, and are kept.
+    `order` hops over the chip; its first, the `leading_regions`, lead the others, tell the response, and are kept.
     Of the rest few are in memory at a time.
     """
 
@@ -123,12 +126,12 @@ class _Samples:
         self.order = np.random.default_rng(len(regions)).permutation(len(regions)).tolist()
         self._read = lambda number: _signals_of(source, regions[number], options)
         self._locks = [Lock() for _ in regions]
-        self._kept = frozenset(self.order[:_LEADING_REGIONS])
+        self.leading_regions = self.order[:_LEADING_REGIONS]
         self._waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def leading(self, half):
         """Signals of a half (all for None) of the regions that lead."""
-        return np.concatenate([self.take(number, half) for number in self.order[:_LEADING_REGIONS]])
+        return np.concatenate([self.take(number, half) for number in self.leading_regions])
 
     def take(self, number, half):
         """Signals of the reads of a half of a region; of all for None."""
@@ -136,7 +139,7 @@ class _Samples:
             held = self._waiting.pop(number, None)
             signals, halves = held or self._read(number)
             # Each half is asked for once: the first leaves the reads to the second.
-            if number in self._kept or (held is None and half is not None):
+            if number in self.leading_regions or (held is None and half is not None):
                 self._waiting[number] = signals, halves
         return signals if half is None else signals[halves == half]
 
