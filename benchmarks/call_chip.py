@@ -5,7 +5,6 @@ JSON object: CF, IE and DR used (`phase`), seconds without start-up (`wall_s`), 
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 
 def call(run_dir, out_dir, n_threads=1, *rates):
     """The base-calling stage, with the phase estimated or with CF, IE, DR given; what `main` prints."""
+    from benchmarks.measure import peak_mb
     from ionanalysis.basecaller import PhaseEstimate
     from ionanalysis.basecaller.stage import BasecallerInputs, run_basecaller
     from ionanalysis.executors import open_executor
@@ -28,7 +28,7 @@ def call(run_dir, out_dir, n_threads=1, *rates):
         "phase": [result.phase.cf, result.phase.ie, result.phase.dr],
         "n_reads": int(result.tally.library.reads.sum()),
         "wall_s": time.perf_counter() - started,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
 
 
