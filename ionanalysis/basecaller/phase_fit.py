@@ -14,7 +14,7 @@ OPEN_FLOWS = 30
 
 _SHORT_STAGES = (100, 200)
 _CUTOFF = 1e-5
-"""Fractions of strands left out; 1e-4, the solver's, would take 3 % off DR."""
+"""Fractions of strands left out; 1e-4, the solver's, would take 2 % off DR."""
 
 _LEAST_WINDOW = 30
 _LEAST_FIRST = 20
