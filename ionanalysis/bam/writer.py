@@ -81,8 +81,6 @@ class BamWriter:
             self._flush()
 
     def _flush(self, *, final=False):
-        if self._temporary is None:
-            raise InputError(f"{self.path}: BamWriter must be entered (with BamWriter(...) as bam) before writing.")
         n_bytes = len(self._waiting) if final else len(self._waiting) // BLOCK_SIZE * BLOCK_SIZE
         ready = memoryview(bytes(memoryview(self._waiting)[:n_bytes]))
         del self._waiting[:n_bytes]
@@ -103,6 +101,8 @@ class BamWriter:
             self._append(done)
 
     def _append(self, parts):
+        if self._temporary is None:
+            raise InputError(f"{self.path}: BamWriter must be entered (with BamWriter(...) as bam) before writing.")
         with self._temporary.open("ab") as file:
             file.writelines(parts)
 
