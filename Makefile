@@ -22,6 +22,7 @@ test-checked: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.calling
+	$(BIN)/python -m benchmarks.calling_resources
 
 # Figures on the golden data beside the original's.
 golden: $(VENV)/.installed-test
@@ -44,6 +45,8 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml setup.py $(KERNELS)
 	$(BIN)/python -m pip install --quiet --editable .
+	# An installed package is compiled to bytecode; an editable one would be at each start where nothing may be cached.
+	$(BIN)/python -m compileall -q ionanalysis
 	touch $@
 
 $(VENV)/.installed-%: $(VENV)/.installed

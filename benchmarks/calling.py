@@ -6,10 +6,6 @@ seeds that no training chip has.
 """
 
 import argparse
-import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.calling_resources import called
 from benchmarks.machine import machine_facts, yardstick_seconds
 from benchmarks.tables import aligned
 from ionanalysis.io.jsonfile import write_json
@@ -52,8 +49,6 @@ _N_RESAMPLES = 2000
 
 def main(argv=None):
     args = _parser().parse_args(argv)
-    if args.worker:
-        return _call(*args.worker)
     started = datetime.now(UTC)
     yardstick = yardstick_seconds(args.yardstick)
     chips = []
@@ -81,7 +76,6 @@ def _parser():
     parser.add_argument("--side", type=int, default=60, help="rows and columns of each chip [60]")
     parser.add_argument("--only", default="", help="only chips whose name holds this")
     parser.add_argument("--yardstick", type=Path, help="C program that prints the CPU seconds of a fixed piece of work")
-    parser.add_argument("--worker", nargs="+", help=argparse.SUPPRESS)
     return parser
 
 
@@ -99,8 +93,9 @@ def measure_chip(name, seed, side, yardstick=None):
         chip = simulate(path=folder / "run", **chip_options(name, seed, side))
         library = chip.truth.kind == "library"
         true = [float(getattr(chip.truth, rate)[library].mean()) for rate in ("cf", "ie", "dr")]
-        cpu, found = _cpu_of_worker(folder / "run", folder / "estimated")
-        cpu_given, _ = _cpu_of_worker(folder / "run", folder / "given", *true)
+        estimated = called(folder / "run", folder / "estimated", 1)
+        cpu, found = estimated["cpu_s"], estimated["phase"]
+        cpu_given = called(folder / "run", folder / "given", 1, *true)["cpu_s"]
         scores = score_reads(folder / "estimated/rawlib.basecaller.bam", chip.truth)
     n_called = int(library.sum())
     return {
@@ -329,35 +324,6 @@ def quality_table(bins):
         for found in bins
     ]
     return aligned(("quality", "observed", "off by", "bases", "wrong"), rows)
-
-
-def _cpu_of_worker(run_dir, out_dir, *rates):
-    """CPU seconds of the whole program, start-up included, on one thread; and the CF, IE, DR that it used."""
-    command = [sys.executable, "-m", "benchmarks.calling", "--worker", str(run_dir), str(out_dir), *map(repr, rates)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise SystemExit(f"calling of {run_dir} failed:\n{done.stderr}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, json.loads(done.stdout.splitlines()[-1])
-
-
-def _call(run_dir, out_dir, *rates):
-    """What the worker process does: the base-calling stage, on one thread."""
-    from ionanalysis.basecaller import PhaseEstimate
-    from ionanalysis.basecaller.stage import BasecallerInputs, run_basecaller
-    from ionanalysis.executors import open_executor
-    from ionanalysis.io.mask import read_mask
-
-    mask = Path(run_dir) / "analysis.bfmask.bin"
-    inputs = BasecallerInputs(wells=Path(run_dir) / "1.wells", mask=mask, run_id="BENCH")
-    phase = PhaseEstimate.uniform(*map(float, rates), read_mask(mask).shape) if rates else None
-    with open_executor("threads", 1) as executor:
-        result = run_basecaller(inputs, out_dir, executor=executor, phase=phase)
-    print(json.dumps([result.phase.cf, result.phase.ie, result.phase.dr]))
-    return 0
 
 
 def _say(what):

@@ -36,7 +36,7 @@ def measure(suite, params, least_seconds=1.0, most_runs=5):
     suite.setup(*params)
     (method,) = (name for name in dir(suite) if name.startswith("time_"))
     run = getattr(suite, method)
-    before = _peak_mb()
+    before = peak_mb()
     runs: list[tuple[float, float]] = []
     while not runs or (sum(wall for wall, _ in runs) < least_seconds and len(runs) < most_runs):
         wall, cpu = time.perf_counter(), time.process_time()
@@ -51,11 +51,11 @@ def measure(suite, params, least_seconds=1.0, most_runs=5):
         "n_items": n_items,
         "setup_mb": before,
         # The kernel's count of pages lags behind by some, so that its peak can seem to shrink.
-        "peak_mb": max(before, _peak_mb()),
+        "peak_mb": max(before, peak_mb()),
     }
 
 
-def _peak_mb():
+def peak_mb():
     """Most resident memory of this process so far, in MB.
 
     Linux lets a new process inherit the peak of the one that started it in `getrusage`; its own stands in /proc.

@@ -1,6 +1,7 @@
 """Reads to BAM and back: what pysam reads, what the original wrote."""
 
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pysam
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from ionanalysis.bam import BamHeader, BamWriter, ReadBatch, ReadGroup, TagColumn, encode_records, flow_units, flowgrams
 from ionanalysis.bam.bgzf import BLOCK_SIZE, LEVELS, compress_block
+from ionanalysis.basecaller.letters import well_names
 from ionanalysis.errors import InputError, OutputError
 
 HEADER = BamHeader((ReadGroup("RUN1", flows="TACG" * 5, key_sequence="TCAG", description="a library"),), version="1")
@@ -228,3 +230,29 @@ def test_samples_may_have_any_letters(tmp_path):
     path = write(tmp_path / "a.bam", batch(1), header=BamHeader((ReadGroup("RUN1", flows="TACG" * 5, sample="Prøve"),)))
     with pysam.AlignmentFile(str(path), check_sq=False) as bam:
         assert bam.header.to_dict()["RG"][0]["SM"] == "Prøve"
+
+
+def test_threads_that_deflate_change_no_byte(tmp_path):
+    parts = [batch(2000, seed) for seed in range(8)]
+    alone = write(tmp_path / "alone.bam", *parts)
+    with ThreadPoolExecutor(2) as pool:
+        shared = write(tmp_path / "pool.bam", *parts, pool=pool)
+    assert len(read_back(shared)[1]) == 16_000
+    assert shared.read_bytes() == alone.read_bytes()
+
+
+def test_names_may_be_rows_of_letters():
+    reads = batch(5)
+    letters = np.frombuffer("".join(reads.names).encode(), np.uint8).reshape(5, -1)
+    rows = ReadBatch(**{**vars(reads), "names": letters})
+    assert encode_records(rows).data.tobytes() == encode_records(reads).data.tobytes()
+    long = np.full((2, 300), ord("x"), np.uint8)
+    with pytest.raises(InputError, match="longer than the 254 letters"):
+        encode_records(ReadBatch(**{**vars(batch(2)), "names": long}))
+
+
+@pytest.mark.parametrize("col", [7, 99_999, 100_000])
+def test_names_of_wells_have_five_digits_or_more(col):
+    names = well_names("RUN1", np.array([12, 345]), np.array([3, col]))
+    told = [name if isinstance(name, str) else name.tobytes().decode() for name in names]
+    assert told == ["RUN1:00012:00003", f"RUN1:00345:{col:05d}"]

@@ -46,3 +46,20 @@ def append_packed(
             if size % 2:
                 to[size // 2] = <unsigned char>(cell[size - 1] << 4)
             at[i] += (size + 1) // 2
+
+
+def flow_units(
+    const float[::1] signal,              # (n,) in: bases
+    short[::1] out,                       # (n,) out: 2 * clamp(trunc(128 * signal), -16383, 16383); 0 for NaN
+):
+    """Fill flow signals in the units of tag ZM (basecaller.md 8.4)."""
+    cdef Py_ssize_t i
+    cdef float scaled
+    with nogil:
+        for i in range(signal.shape[0]):
+            scaled = signal[i] * <float>128.0
+            # NaN is not equal to itself.
+            scaled = scaled if scaled == scaled else <float>0.0
+            scaled = scaled if scaled < <float>16383.0 else <float>16383.0
+            scaled = scaled if scaled > <float>-16383.0 else <float>-16383.0
+            out[i] = <short>(2 * <int>scaled)

@@ -78,7 +78,8 @@ class ReadBatch:
 
     Parameters
     ----------
-    names : list of str
+    names : list of str, or ndarray of shape (n_reads, n_letters), uint8
+        Names of one length may also be rows of letters.
     bases : ndarray of shape (n_bases,), uint8
         ASCII letters of all reads, one after the other; may hold more than what is written.
     qualities : ndarray of shape (n_bases,), uint8
@@ -89,7 +90,7 @@ class ReadBatch:
         In the order in which they are written.
     """
 
-    names: list[str]
+    names: list[str] | np.ndarray
     bases: np.ndarray
     qualities: np.ndarray
     begin: np.ndarray
@@ -149,8 +150,10 @@ def flow_units(signal):
     >>> flow_units(np.float32([0, 1, 0.5, -0.123, 1.2345, 127.99, 128, -128.5])).tolist()
     [0, 256, 128, -30, 316, 32764, 32766, -32766]
     """
-    scaled = np.clip(np.nan_to_num(np.asarray(signal, np.float32)) * np.float32(128), -16383, 16383)
-    return (2 * scaled.astype(np.int16)).astype(np.int16)
+    signal = np.ascontiguousarray(signal, np.float32)
+    units = np.empty(signal.shape, np.int16)
+    kernels.flow_units(signal.reshape(-1), units.reshape(-1))
+    return units
 
 
 def encode_records(batch):
@@ -164,9 +167,11 @@ def encode_records(batch):
     n_reads = len(batch)
     for name, array in (("begin", batch.begin), ("end", batch.end)):
         expect_shape(name, np.asarray(array), (n_reads,), "one per read")
-    names = _texts(batch.names, "")
+    names = _name_cells(batch.names)
     if names.sizes.max(initial=0) > 255:
-        raise InputError(f"read name {max(batch.names, key=len)!r} is longer than the 254 letters BAM allows.")
+        longest = names.sizes.argmax()
+        name = names.data[names.first[longest] : names.last[longest] - 1].tobytes().decode("ascii")
+        raise InputError(f"read name {name!r} is longer than the 254 letters BAM allows.")
     begin, end = np.asarray(batch.begin, np.int64), np.asarray(batch.end, np.int64)
     columns = [
         names,
@@ -204,6 +209,14 @@ def _row_cells(rows, used=None):
     """A cell of each row of a structured array: its first `used` bytes, all by default."""
     first = np.arange(len(rows), dtype=np.int64) * rows.itemsize
     return _Cells(np.frombuffer(rows.tobytes(), np.uint8), first, first + (rows.itemsize if used is None else used))
+
+
+def _name_cells(names):
+    if not isinstance(names, np.ndarray):
+        return _texts(names, "")
+    ended = np.pad(names, ((0, 0), (0, 1)))
+    last = np.arange(1, len(ended) + 1, dtype=np.int64) * ended.shape[1]
+    return _Cells(ended.reshape(-1), last - ended.shape[1], last)
 
 
 def _texts(values, head):

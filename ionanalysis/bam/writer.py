@@ -2,6 +2,8 @@
 
 import struct
 import sys
+from collections import deque
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import whole_file
 
 _BLOCKS_PER_FLUSH = 4
+_MOST_DEFLATING = 4
+"""Flushes of one file that may be at the pool: what keeps memory bounded."""
 
 
 class BamWriter:
@@ -25,6 +29,8 @@ class BamWriter:
     header : BamHeader
     level : int
         Compression, 0 (fastest) to 3 (smallest).
+    pool : concurrent.futures.Executor, optional
+        Threads that deflate, beside what else they do; the writer itself by default. The file is the same.
 
     Raises
     ------
@@ -34,7 +40,7 @@ class BamWriter:
         If the file cannot be written.
     """
 
-    def __init__(self, path, header, *, level=LEVEL):
+    def __init__(self, path, header, *, level=LEVEL, pool=None):
         self.path = Path(path)
         if level not in LEVELS:
             raise InputError(f"{path}: compression level {level} must be {LEVELS[0]} to {LEVELS[-1]}.")
@@ -42,6 +48,8 @@ class BamWriter:
         self._level = level
         text = header.text.encode("utf-8")
         self._waiting = bytearray(b"BAM\x01" + struct.pack("<i", len(text)) + text + struct.pack("<i", 0))
+        self._deflating: deque[Future[bytes]] = deque()
+        self._pool = pool
         self._files = ExitStack()
         self._temporary: Path | None = None
 
@@ -73,13 +81,33 @@ class BamWriter:
             self._flush()
 
     def _flush(self, *, final=False):
+        n_bytes = len(self._waiting) if final else len(self._waiting) // BLOCK_SIZE * BLOCK_SIZE
+        ready = memoryview(bytes(memoryview(self._waiting)[:n_bytes]))
+        del self._waiting[:n_bytes]
+        if self._pool is None:
+            self._append([_deflated(ready, self._level)])
+        else:
+            self._deflating.append(self._pool.submit(_deflated, ready, self._level))
+            self._append_deflated(wait=final)
+        if final:
+            self._append([END_OF_FILE])
+
+    def _append_deflated(self, *, wait):
+        """Write what the pool has deflated, in order: all that was given to it, or what is done."""
+        done = []
+        while self._deflating and (wait or len(self._deflating) > _MOST_DEFLATING or self._deflating[0].done()):
+            done.append(self._deflating.popleft().result())
+        if done:
+            self._append(done)
+
+    def _append(self, parts):
         if self._temporary is None:
             raise InputError(f"{self.path}: BamWriter must be entered (with BamWriter(...) as bam) before writing.")
-        n_bytes = len(self._waiting) if final else len(self._waiting) // BLOCK_SIZE * BLOCK_SIZE
-        ready = memoryview(bytes(self._waiting[:n_bytes]))
-        del self._waiting[:n_bytes]
         with self._temporary.open("ab") as file:
-            for start in range(0, n_bytes, BLOCK_SIZE):
-                file.write(compress_block(ready[start : start + BLOCK_SIZE], self._level))
-            if final:
-                file.write(END_OF_FILE)
+            file.writelines(parts)
+
+
+def _deflated(content, level):
+    """Blocks that hold `content`, a memoryview."""
+    starts = range(0, len(content), BLOCK_SIZE)
+    return b"".join([compress_block(content[start : start + BLOCK_SIZE], level) for start in starts])

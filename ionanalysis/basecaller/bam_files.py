@@ -42,15 +42,18 @@ class BamFiles:
         Whether barcodes are cut off the reads, and so stand in the header.
     plan : FinishPlan, optional
         Of library reads: says what else is cut off them.
+    pool : concurrent.futures.Executor, optional
+        Threads that deflate.
     """
 
-    def __init__(self, folder, datasets: Datasets, key, facts, *, trimmed=True, plan=None):
+    def __init__(self, folder, datasets: Datasets, key, facts, *, trimmed=True, plan=None, pool=None):
         self._folder = folder
         self._datasets = datasets
         self._key = key
         self._facts = facts
         self._trimmed = trimmed
         self._plan = plan
+        self._pool = pool
         self._stack = ExitStack()
         self._writers: dict[int, BamWriter] = {}
 
@@ -72,7 +75,7 @@ class BamFiles:
             return
         if dataset not in self._writers:
             path = self._folder / self._datasets.datasets[dataset].bam_name
-            self._writers[dataset] = self._stack.enter_context(BamWriter(path, self._header(dataset)))
+            self._writers[dataset] = self._stack.enter_context(BamWriter(path, self._header(dataset), pool=self._pool))
         self._writers[dataset].write_records(records)
 
     def _header(self, dataset):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from ionanalysis._core import called as kernels
 from ionanalysis.errors import InputError, expect_shape
 from ionanalysis.flows import LIBRARY_KEY, TF_KEY, FlowOrder
 
@@ -138,11 +139,9 @@ class CalledReads:
         from a model without droop by 0.001 bases, for 0.4 % by 0.006. Readers of ZM simulate with the CF and IE of
         ZP and DR = 0 (field.md 1).
         """
-        left = np.ones(self.signal.shape)
-        read = np.repeat(np.arange(len(self)), self.n_bases)
-        left[read, self.base_flow] = 1.0 - self.phase[read, 2].astype(np.float64)
-        alive = np.cumprod(left[chosen], axis=1)
-        return (self.signal[chosen] / alive).astype(np.float32)
+        whole = np.empty_like(self.signal)
+        kernels.undo_droop(self.signal, self.base_start, self.base_flow, self.phase[:, 2].copy(), whole)
+        return whole[chosen]
 
     def __getitem__(self, chosen):
         """Reads given by a slice, a mask or an array of read numbers, in that order."""

@@ -37,6 +37,7 @@ class Cause(IntEnum):
     NO_BEAD_ADAPTER = 7
 
 
+_Q20 = 20
 _SUFFIX = ("", ".SB", ".SA", ".SH", ".EA", ".EH", ".EB", "")
 
 
@@ -119,6 +120,11 @@ class FinishedReads:
         return np.zeros(len(self), bool) if self.hits is None else (self.hits.barcode >= 0) & (self.cause == Cause.NONE)
 
     @cached_property
+    def n_q20_before(self):
+        """Bases of quality 20 or better before each called base of all reads, and at last all: int64 (n_bases + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.called.qualities >= _Q20)])
+
+    @cached_property
     def signal_units(self):
         """Tag ZM of all reads, int16 of shape (n, n_flows): several sets of files carry it."""
         return flow_units(self.called.signal_without_droop())
@@ -195,9 +201,10 @@ def _adapters(called, tf, plan):
     of_library = find_adapters(called, plan.flow_order, lists[0], **about)
     if not np.any(tf):
         return of_library
-    of_tf = find_adapters(called, plan.flow_order, lists[1], **about)
-    fields = {name: np.where(tf, getattr(of_tf, name), value) for name, value in vars(of_library).items()}
-    return AdapterHits(**fields)
+    of_tf = find_adapters(called[tf], plan.flow_order, lists[1], **about)
+    for name, values in vars(of_library).items():
+        values[tf] = getattr(of_tf, name)
+    return of_library
 
 
 def _named(adapters):

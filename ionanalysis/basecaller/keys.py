@@ -30,9 +30,19 @@ def normalise_key(signals, key_flowgram, mode="gain"):
     -----
     Source: basecaller.md 2.2; the adaptive mode's example of 12.4 holds.
     """
-    signals = np.nan_to_num(np.asarray(signals, np.float32), nan=0.0, posinf=_GREATEST, neginf=_LEAST)
+    signals = np.asarray(signals, np.float32)
+    if not np.isfinite(signals).all():
+        signals = np.nan_to_num(signals, nan=0.0, posinf=_GREATEST, neginf=_LEAST)
     if mode == "off":
-        return signals
+        return signals.copy()
+    offset, gain = _key_scale(signals, key_flowgram, mode)
+    scaled = signals - offset[:, None] if offset.any() else signals
+    scaled = scaled * gain[:, None]
+    return np.clip(scaled, _LEAST, _GREATEST, out=scaled)
+
+
+def _key_scale(signals, key_flowgram, mode):
+    """Offset and gain of each read by which its key measures 1, float32 of shape (n_reads,); arguments as above."""
     if mode not in ("gain", "adaptive"):
         raise InputError(f"key normalisation {mode!r} is unknown; choose gain, adaptive or off.")
     usable = np.asarray(key_flowgram[:-1])
@@ -47,8 +57,7 @@ def normalise_key(signals, key_flowgram, mode="gain"):
             offset = key[:, ~ones].mean(axis=1)
         total = key[:, ones].mean(axis=1) - offset if ones.any() else 1 - offset
         enough, wanted = total > _MIN_KEY_STEP, np.float32(1)
-    gain = np.where(enough, wanted / np.where(enough, total, 1), 1).astype(np.float32)
-    return np.clip((signals - offset[:, None]) * gain[:, None], _LEAST, _GREATEST)
+    return offset, np.where(enough, wanted / np.where(enough, total, 1), 1).astype(np.float32)
 
 
 def shows_key(signals, key_flowgram):

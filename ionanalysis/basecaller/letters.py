@@ -66,3 +66,29 @@ def matches_at(called, sequence, begin):
     at = np.where(inside, called.base_start[:-1] + begin, 0)[:, None] + np.arange(len(wanted))
     seen = _BITS[called.bases[np.minimum(at, len(called.bases) - 1)]]
     return inside & ((seen & wanted) != 0).all(axis=1)
+
+
+def well_names(run_id, rows, cols):
+    """Names of reads, ``run:row:col`` with five digits or more, for `bam.ReadBatch`.
+
+    Parameters
+    ----------
+    run_id : str
+    rows, cols : ndarray of shape (n,), int
+        Chip coordinates.
+
+    Returns
+    -------
+    ndarray of shape (n, n_letters), uint8; or a list of str where numbers have more than five digits
+
+    >>> well_names("RUN1", np.array([7]), np.array([12345])).tobytes()
+    b'RUN1:00007:12345'
+    """
+    if max(rows.max(initial=0), cols.max(initial=0)) >= 100_000:
+        return [f"{run_id}:{row:05d}:{col:05d}" for row, col in zip(rows.tolist(), cols.tolist(), strict=True)]
+    head = np.frombuffer(f"{run_id}:".encode("ascii"), np.uint8)
+    names = np.full((len(rows), len(head) + 11), ord(":"), np.uint8)
+    names[:, : len(head)] = head
+    for at, numbers in ((len(head), rows), (len(head) + 6, cols)):
+        names[:, at : at + 5] = ord("0") + numbers[:, None] // 10 ** np.arange(4, -1, -1) % 10
+    return names

@@ -2,20 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from threading import Lock
 
 import numpy as np
 
 from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
 from ionanalysis.basecaller.phase import PhaseEstimate
-from ionanalysis.basecaller.phase_fit import PhaseFit, fit_phase, n_flows_read
+from ionanalysis.basecaller.phase_fit import PhaseFit, fit_phase, lead_phase, n_flows_read, training_solver
 from ionanalysis.basecaller.response import estimate_response
 from ionanalysis.blocks import Block
 from ionanalysis.flows import FlowOrder
-from ionanalysis.options.basecaller import SolverOptions
 
-_TILE = 50
+_TILE, _LEADING_REGIONS = 50, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,29 +69,38 @@ def phase_of(source, options, *, map_regions=map):
     grid = (-(-shape[0] // height), -(-shape[1] // width))
     start = np.array([options.initial_cf, options.initial_ie, options.initial_dr])
 
-    samples = [_Sample(source, region, options) for region in Block(0, 0, *shape).tiles(height, width)]
+    regions = Block(0, 0, *shape).tiles(height, width)
     halves = (0, 1) if options.estimator == "crossed" else (None,)
+    samples = _Samples(source, regions, options)
+    list(map_regions(lambda number: samples.take(number, None), samples.leading_regions))
+    found = map_regions(lambda half: lead_phase(samples.leading(half), source.flow_order, start, options), halves)
+    leads = dict(zip(halves, found, strict=True))
     # Both halves of a region, one after the other: two threads serve a chip of one region, too.
-    tasks = [(sample, half) for sample in samples for half in halves]
-    fits = list(map_regions(lambda task: fit_phase(task[0].take(task[1]), source.flow_order, start, options), tasks))
+    tasks = [(number, half) for number in range(len(regions)) for half in halves]
+
+    def fit(task):
+        number, half = task
+        return fit_phase(samples.take(number, half), source.flow_order, start, options, lead=leads[half])
+
+    fits = list(map_regions(fit, tasks))
     estimates = [
         _estimate(fits[place :: len(halves)], grid, shape, start, options.least_reads) for place in range(len(halves))
     ]
     estimate = PhaseEstimate.crossed(*estimates) if len(estimates) == 2 else estimates[0]
     if not options.response_reads:
         return estimate
-    response = _response(source, Block(0, 0, *shape).tiles(height, width), estimate, options)
+    response = _response(source, samples, estimate, options, map_regions)
     return replace(estimate, response=response)
 
 
-def _response(source, regions, estimate, options):
+def _response(source, samples, estimate, options, map_parts):
     """Response of the chip, from reads of as many regions as it takes, in an order that hops over the chip.
 
     Its few numbers rest on too many runs for a read's own to matter: it is not crossed.
     """
     parts, phases, n_found = [], [], 0
-    for number in np.random.default_rng(len(regions)).permutation(len(regions)):
-        signals = _signals_of(source, regions[number], options)[0]
+    for number in samples.order:
+        signals = samples.take(number, None)
         parts.append(signals[: options.response_reads - n_found])
         values = estimate.values.reshape(-1, 3)[number]
         phases.append(np.tile(values, (len(parts[-1]), 1)))
@@ -103,27 +110,38 @@ def _response(source, regions, estimate, options):
     order = source.flow_order.limited(n_flows_read(source.flow_order, options))
     signals, flowgram = np.concatenate(parts), order.key_flowgram(source.key)
     pinned = pinned_flows(signals, [flowgram], np.zeros(len(signals), np.intp))
-    solver = replace(SolverOptions(), beam=options.beam)
-    return estimate_response(signals, order, np.concatenate(phases), solver, pinned=pinned)
+    return estimate_response(
+        signals, order, np.concatenate(phases), training_solver(options), pinned=pinned, map_parts=map_parts
+    )
 
 
-class _Sample:
-    """The reads of one region, read once and given away half by half, so that few regions are in memory at a time."""
+class _Samples:
+    """Reads of the regions, each region read when it is needed and given away half by half.
 
-    def __init__(self, source, region, options):
-        self._read = partial(_signals_of, source, region, options)
-        self._lock = Lock()
-        self._waiting = None
+    `order` hops over the chip; its first, the `leading_regions`, lead the others, tell the response, and are kept.
+    Of the rest few are in memory at a time.
+    """
 
-    def take(self, half):
-        """Signals of the reads of a half; of all for None."""
-        if half is None:
-            return self._read()[0]
-        with self._lock:
-            if self._waiting is None:
-                signals, halves = self._read()
-                self._waiting = {which: signals[halves == which] for which in (0, 1)}
-            return self._waiting.pop(half)
+    def __init__(self, source, regions, options):
+        self.order = np.random.default_rng(len(regions)).permutation(len(regions)).tolist()
+        self._read = lambda number: _signals_of(source, regions[number], options)
+        self._locks = [Lock() for _ in regions]
+        self.leading_regions = self.order[:_LEADING_REGIONS]
+        self._waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def leading(self, half):
+        """Signals of a half (all for None) of the regions that lead."""
+        return np.concatenate([self.take(number, half) for number in self.leading_regions])
+
+    def take(self, number, half):
+        """Signals of the reads of a half of a region; of all for None."""
+        with self._locks[number]:
+            held = self._waiting.pop(number, None)
+            signals, halves = held or self._read(number)
+            # Each half is asked for once: the first leaves the reads to the second.
+            if number in self.leading_regions or (held is None and half is not None):
+                self._waiting[number] = signals, halves
+        return signals if half is None else signals[halves == half]
 
 
 def _signals_of(source, region, options):

@@ -5,6 +5,7 @@ import numpy as np
 from ionanalysis.bam import ReadBatch, TagColumn
 from ionanalysis.basecaller.ends import Step
 from ionanalysis.basecaller.flow_tags import flow_signal_tags
+from ionanalysis.basecaller.letters import well_names
 from ionanalysis.basecaller.ragged import TextRows
 from ionanalysis.basecaller.verdicts import Verdict
 from ionanalysis.options.flow_tags import FlowTagOptions
@@ -89,7 +90,7 @@ def read_batch(
     units = reads.signal_units if options.write_zm else None
     flow_tags = flow_signal_tags(called, chosen, n_flows_kept, options, raw, measured, dummy, units)
     return ReadBatch(
-        names=[f"{run_id}:{row:05d}:{col:05d}" for row, col in zip(rows.tolist(), cols.tolist(), strict=True)],
+        names=well_names(run_id, rows, cols),
         bases=called.bases,
         qualities=called.qualities,
         begin=begin,

@@ -133,10 +133,10 @@ def call_region(job, region):
 def _normalise(job, signals, tf):
     """Key-normalised signals, by the key of each read."""
     plan = job.plan
-    normalised = np.empty_like(signals)
-    for which, key in ((~tf, plan.library_key), (tf, plan.tf_key)):
-        flowgram = plan.flow_order.key_flowgram(key)
-        normalised[which] = normalise_key(signals[which], flowgram, job.solver.key_normalisation)
+    library, other = (plan.flow_order.key_flowgram(key) for key in (plan.library_key, plan.tf_key))
+    normalised = normalise_key(signals, library, job.solver.key_normalisation)
+    if tf.any():
+        normalised[tf] = normalise_key(signals[tf], other, job.solver.key_normalisation)
     return normalised
 
 
@@ -147,8 +147,7 @@ def _test_keys(job, normalised, tf, verdict):
         return verdict
     verdict = verdict.copy()
     for which, key in ((~tf, plan.library_key), (tf, plan.tf_key)):
-        failed = which.copy()
-        failed[which] = ~shows_key(normalised[which], plan.flow_order.key_flowgram(key))
+        failed = which & ~shows_key(normalised, plan.flow_order.key_flowgram(key))
         verdict[failed & (verdict == Verdict.PASSED)] = Verdict.KEYPASS
     return verdict
 

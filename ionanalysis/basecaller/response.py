@@ -9,6 +9,7 @@ LONGEST = 6
 """Longest runs that are learned from; for longer ones the curve goes on straight."""
 
 _ROUNDS = 4
+_READS_PER_PART = 64
 _LEAST_INPHASE = 0.3
 _FARTHEST = 0.75
 """Amplitudes farther from their length, in bases, tell of other things than of the response."""
@@ -17,7 +18,7 @@ _SPREAD = np.array([0.03, 0.03])
 """Spread between chips of the two coefficients of the shortfall: what few long runs leave open."""
 
 
-def estimate_response(signals, flow_order, phase_values, options, *, pinned=None):
+def estimate_response(signals, flow_order, phase_values, options, *, pinned=None, map_parts=map):
     """Signal of homopolymer runs by nucleotide and length.
 
     Long runs read short on real chips: nucleotide runs out, polymerase lags, signal processing saturates. With
@@ -35,6 +36,8 @@ def estimate_response(signals, flow_order, phase_values, options, *, pinned=None
     options : SolverOptions
     pinned : ndarray of shape (n, n_known), int8, optional
         What is known of the first flows.
+    map_parts : callable
+        `map`, or that of an executor of threads; must keep the order.
 
     Returns
     -------
@@ -44,10 +47,16 @@ def estimate_response(signals, flow_order, phase_values, options, *, pinned=None
     """
     response = linear_response()
     coefficients = np.zeros(5)
-    for _ in range(_ROUNDS if len(signals) else 0):
-        solved = solve_runs(signals, flow_order, phase_values, options, pinned=pinned, response=response)
-        nuc, length, amplitude, weight = _amplitudes(solved, flow_order, response)
-        former, coefficients = coefficients, _fit_shortfall(nuc, length, amplitude, weight)
+
+    def measured(part):
+        known = None if pinned is None else pinned[part]
+        solved = solve_runs(signals[part], flow_order, phase_values[part], options, pinned=known, response=response)
+        return _amplitudes(solved, flow_order, response)
+
+    parts = [slice(first, first + _READS_PER_PART) for first in range(0, len(signals), _READS_PER_PART)]
+    for _ in range(_ROUNDS if parts else 0):
+        runs = [np.concatenate(values) for values in zip(*map_parts(measured, parts), strict=True)]
+        former, coefficients = coefficients, _fit_shortfall(*runs)
         response = _response(coefficients)
         if np.abs(coefficients - former).max() < 1e-3:
             break

@@ -7,6 +7,8 @@ from ionanalysis.basecaller.molecular_tags import tag_patterns
 from ionanalysis.basecaller.verdicts import DETAIL_NAMES, Verdict
 from ionanalysis.io.atomic import write_whole
 
+_LINES_AT_ONCE = 4096
+
 _DETAILS = [
     "adapter_trim",
     "barcode_trim",
@@ -296,6 +298,11 @@ def write_filter_status(path, sample, flags, high_residual, keypass):
     """Write ``filterStatus.txt``: one line per sampled well, (row, col) in `sample`, from the final mask."""
     rows, cols = sample
     own = flags[rows, cols]
-    table = np.column_stack([cols, rows, (own & high_residual) != 0, (own & keypass) != 0]).astype(int)
-    lines = "%d\t%d\t%d\t%d\n" * len(table) % tuple(table.ravel().tolist())
-    write_whole(path, "col\trow\thighRes\tvalid\n" + lines)
+    parts = ["col\trow\thighRes\tvalid\n"]
+    # Piece by piece: a Python object per number of all wells would outgrow all arrays.
+    for first in range(0, len(rows), _LINES_AT_ONCE):
+        some = slice(first, first + _LINES_AT_ONCE)
+        flagged = [(own[some] & flag) != 0 for flag in (high_residual, keypass)]
+        table = np.column_stack([cols[some], rows[some], *flagged])
+        parts.append("%d\t%d\t%d\t%d\n" * len(table) % tuple(table.ravel().tolist()))
+    write_whole(path, "".join(parts))

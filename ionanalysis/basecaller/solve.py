@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ionanalysis._core import called as called_kernels
 from ionanalysis._core import solve as kernels
 from ionanalysis.basecaller.called import CALLED, NO_BASES, NO_SIGNAL, CalledReads
 from ionanalysis.basecaller.quality import base_qualities
@@ -60,14 +61,16 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
 
 def reads_of_runs(solved, row, col, flow_order, phase_values, qualities):
     """`CalledReads` of what `solve_runs` gives; `qualities` has one value per base."""
-    n_runs, run_flow, run_length = solved["n_runs"], solved["run_flow"], solved["run_length"]
-    held = np.arange(run_flow.shape[1]) < n_runs[:, None]
-    n_bases = np.where(held, run_length, 0).sum(axis=1)
-    base_flow = np.repeat(run_flow[held], run_length[held])
+    n_runs = solved["n_runs"]
+    n_bases = np.empty(len(n_runs), np.int64)
+    called_kernels.count_bases(n_runs, solved["run_length"], n_bases)
+    base_start = np.concatenate([[0], np.cumsum(n_bases)])
+    base_flow = np.empty(base_start[-1], np.int16)
+    called_kernels.expand_runs(n_runs, solved["run_flow"], solved["run_length"], base_flow)
     return CalledReads(
         row=row,
         col=col,
-        base_start=np.concatenate([[0], np.cumsum(n_bases)]),
+        base_start=base_start,
         bases=_LETTERS[flow_order.bases[base_flow]],
         qualities=qualities,
         base_flow=base_flow,

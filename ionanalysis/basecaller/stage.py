@@ -1,5 +1,6 @@
 """The base-calling stage: wells and mask in; BAM files, metrics and masks out (basecaller.md 2.1, 8)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -275,7 +276,9 @@ class _Run:
         verdicts = np.full(shape, NOT_READ, np.int8)
         barcodes = np.full(shape, NO_READ, np.uint16)
         with ExitStack() as stack:
-            families = self._families(stack)
+            # Threads of the executor share the memory of the writers; other workers would have to be sent it.
+            pool = executor if isinstance(executor, ThreadPoolExecutor) else None
+            families = self._families(stack, pool)
             for done, part in enumerate(map_blocks(executor, partial(call_region, self.job), regions), 1):
                 tally.add(part.tally)
                 verdicts[part.block.slices], barcodes[part.block.slices] = part.verdicts, part.barcodes
@@ -292,7 +295,7 @@ class _Run:
                 )
         return tally, verdicts, barcodes
 
-    def _families(self, stack):
+    def _families(self, stack, pool):
         facts, inputs, trims = self.facts, self.facts.inputs, self.options.trims
         library, tf = self.job.plan.library, tf_dataset(inputs.run_id)
         header = HeaderFacts(
@@ -318,6 +321,7 @@ class _Run:
                     header,
                     trimmed=trims.trim_barcodes,
                     plan=None if family == TF else self.job.plan,
+                    pool=pool,
                 )
             )
             for family, (folder, datasets, key) in places.items()

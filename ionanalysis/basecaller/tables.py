@@ -7,6 +7,7 @@ import numpy as np
 from ionanalysis import __version__
 from ionanalysis.bam import BamHeader, BamWriter, ReadBatch, ReadGroup, TagColumn, flow_units
 from ionanalysis.basecaller.called import CALLED, STATUS_TEXT
+from ionanalysis.basecaller.letters import well_names
 from ionanalysis.errors import InputError, UsageError
 
 _BATCH = 10_000
@@ -70,7 +71,7 @@ def _batch(reads, n_key, group_names, run_id, offset):
     first_flow = np.where(begin < end, reads.base_flow[np.minimum(begin, len(reads.bases) - 1)], 0)
     rows, cols = reads.row + offset[0], reads.col + offset[1]
     return ReadBatch(
-        names=[f"{run_id}:{row:05d}:{col:05d}" for row, col in zip(rows.tolist(), cols.tolist(), strict=True)],
+        names=well_names(run_id, rows, cols),
         bases=reads.bases,
         qualities=reads.qualities,
         begin=begin,

@@ -9,7 +9,6 @@ from ionanalysis.basecaller.tally_handles import HandleTally
 from ionanalysis.basecaller.verdicts import Verdict
 
 N_QUALITIES = 50
-Q20 = 20
 _DISTANCE_BIN, _N_DISTANCES, _N_ERRORS = 0.2, 5, 3
 
 
@@ -51,7 +50,7 @@ class GroupTally:
         called = reads.called
         n_groups = len(self.records)
         sizes = np.maximum(end - begin, 0)[chosen]
-        good = np.concatenate([[0], np.cumsum(called.qualities >= Q20)])
+        good = reads.n_q20_before
         first = called.base_start[:-1][chosen]
         q20 = np.where(sizes > 0, good[first + end[chosen]] - good[first + begin[chosen]], 0)
         self.records += np.bincount(groups, minlength=n_groups)

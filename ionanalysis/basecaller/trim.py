@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ionanalysis._core import called as kernels
 from ionanalysis.basecaller.ends import Step
 from ionanalysis.basecaller.filters import error_bound, expected_errors
-from ionanalysis.basecaller.ragged import as_rows
 from ionanalysis.basecaller.verdicts import Verdict
 
 _WINDOW_MODES = ("sliding-window", "all", "max-information")
@@ -36,22 +36,9 @@ def quality_clip(called, options):
 
 
 def _window_clip(called, size, cutoff):
-    n_bases = called.n_bases
-    n_columns = int(n_bases.max(initial=0))
-    if n_columns == 0:
-        return n_bases
-    total = np.zeros((len(called), n_columns + 1), np.int64)
-    np.cumsum(as_rows(called.qualities, called.base_start, 0), axis=1, dtype=np.int64, out=total[:, 1:])
-    width = np.minimum(size, n_bases)
-    least = np.floor(width * cutoff)
-    # A window at the last position ends the search whatever its sum, unless it is the first one.
-    n_starts = np.maximum(n_bases - width, 1)
-    start = np.arange(n_columns)
-    stop = np.minimum(start + width[:, None], n_columns)
-    window = np.take_along_axis(total, stop, axis=1) - total[:, :-1]
-    bad = (window < least[:, None]) & (start < n_starts[:, None])
-    first = np.argmax(bad, axis=1)
-    return np.where(bad.any(axis=1), np.where(first == 0, 0, first + width // 2), n_bases)
+    clip = np.empty(len(called), np.int64)
+    kernels.clip_windows(called.qualities, called.base_start, size, cutoff, clip)
+    return clip
 
 
 def _error_clip(called, options):

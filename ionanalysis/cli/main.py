@@ -11,12 +11,16 @@ COMMANDS: tuple[str, ...] = ("simulate", "run", "info", "recall", "barcodes", "t
 """Subcommands in the order in which one runs them; each is a module of this package."""
 
 
-def build_parser():
+def build_parser(only=None):
+    """The parser of all commands; with `only`, the others are known by name alone and their modules not loaded."""
     parser = argparse.ArgumentParser(prog="ionanalysis", description="From Ion Torrent raw images to trusted reads.")
     parser.add_argument("--version", action="version", version=f"ionanalysis {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
+        if only not in (None, name):
+            commands.add_parser(name)
+            continue
         module = import_module(f"ionanalysis.cli.{name.replace('-', '_')}")
         summary = (module.__doc__ or "").strip().splitlines()[0]
         command = commands.add_parser(name, help=summary, description=module.__doc__)
@@ -39,7 +43,10 @@ def _short_usage(command):
 
 def main(argv=None):
     """Run one command; return its exit code (0 done, 2 usage, 3 bad input, 4 interrupted, 1 our defect)."""
-    parser = build_parser()
+    words = sys.argv[1:] if argv is None else argv
+    # The first word that is no option; options before it, --debug and --version, take no value.
+    first = next((word for word in words if not word.startswith("-")), None)
+    parser = build_parser(only=first if first in COMMANDS else None)
     try:
         args = parser.parse_args(argv)
     except SystemExit as leave:

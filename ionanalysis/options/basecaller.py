@@ -84,9 +84,9 @@ class PhaseOptions(Options):
     )
     levels: int = option(4, "at most 2^(levels - 1) regions a side", least=1, most=8, flag="phase-levels")
     response_reads: int = option(
-        500, "reads from which the signal of long runs is learned; 0 takes each base for as much", least=0, most=100_000
+        400, "reads from which the signal of long runs is learned; 0 takes each base for as much", least=0, most=100_000
     )
-    phase_reads: int = option(1000, "reads used per region, both halves together", least=20, most=100_000)
+    phase_reads: int = option(600, "reads used per region, both halves together", least=20, most=100_000)
     least_reads: int = option(
         25, "reads of one half of a region below which it takes the average of the others", least=1
     )
@@ -97,7 +97,7 @@ class PhaseOptions(Options):
         least=20,
         flag="phase-end-flow",
     )
-    beam: int = option(3, "paths kept when reads are called for the fit", least=1, most=32, flag="phase-beam")
+    beam: int = option(1, "paths kept when reads are called for the fit", least=1, most=32, flag="phase-beam")
     initial_cf: float = option(0.008, "carry-forward to start from", unit="per flow", least=0.0, most=0.04)
     initial_ie: float = option(0.006, "incomplete extension to start from", unit="per flow", least=0.0, most=0.04)
     initial_dr: float = option(0.0005, "droop to start from", unit="per flow", least=0.0, most=0.01)

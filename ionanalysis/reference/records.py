@@ -1,4 +1,4 @@
-"""Plain-NumPy twins of ionanalysis._core.records: slow, short, meant to be read. They give new `at` and `out`."""
+"""Plain-NumPy twins of ionanalysis._core.records: slow, short, meant to be read. They return what kernels change."""
 
 import numpy as np
 
@@ -20,3 +20,9 @@ def append_packed(values, first, last, at, out):
         out[at[i] : at[i] + len(pairs)] = pairs[:, 0] << 4 | pairs[:, 1]
         at[i] += len(pairs)
     return at, out
+
+
+def flow_units(signal):
+    with np.errstate(over="ignore"):
+        scaled = np.clip(np.nan_to_num(signal) * np.float32(128), -16383, 16383)
+    return (2 * scaled.astype(np.int16)).astype(np.int16)
