@@ -14,7 +14,9 @@ from ionanalysis.options.basecaller import SolverOptions
 _LETTERS = np.frombuffer(NUCS.encode(), np.uint8)
 
 
-def call_block(signals, row, col, flow_order, phase_values, options=None, *, pinned=None, response=None, table=None):
+def call_block(
+    signals, row, col, flow_order, phase_values, options=None, *, pinned=None, response=None, polish=None, table=None
+):
     """Call the bases of reads whose signals are already scaled by their key.
 
     Parameters
@@ -33,6 +35,8 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
     response : ndarray of shape (4, MAX_RUN + 2), float32, or ReadResponse, optional
         Signal of runs by nucleotide and length (`PhaseEstimate.response`), or by read, flow and length
         (`calibration.response_of_reads`); each base as much as any other by default.
+    polish : callable, optional
+        Changes what `solve_runs` has found, before qualities are given (`CallCalibration.polish`).
     table : PhredTable, optional
         Of our own predictors (`quality.PREDICTORS`); the shipped one by default.
 
@@ -58,6 +62,8 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
     phase_values = np.ascontiguousarray(phase_values, np.float64)
     expect_shape("phase_values", phase_values, (len(row), 3), "cf, ie, dr of each read")
     solved = solve_runs(signals, flow_order, phase_values, options, pinned=pinned, response=response)
+    if polish is not None:
+        polish(solved)
     return reads_of_runs(solved, row, col, flow_order, phase_values, base_qualities(solved, options, table))
 
 

@@ -15,6 +15,7 @@ from ionanalysis.metrics.peak_signal import raw_peak_signal
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.base import Options
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.calibration import CalibrationOptions
 from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
@@ -178,6 +179,7 @@ STAGES = (
             BarcodeOptions,
             ClonalityOptions,
             FlowTagOptions,
+            CalibrationOptions,
         ),
     ),
     Stage("statistics", _statistics, _statistics_files),

@@ -16,6 +16,7 @@ from ionanalysis.errors import InputError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.calibration import CalibrationOptions
 from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
@@ -30,6 +31,7 @@ CLASSES = (
     BarcodeOptions,
     ClonalityOptions,
     FlowTagOptions,
+    CalibrationOptions,
 )
 
 
