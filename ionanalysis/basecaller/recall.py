@@ -24,7 +24,7 @@ _BATCH_READS = 512
 _UNITS = {"ZM": 256, "FZ": 100}
 _OF_ALIGNMENT = ("MD", "NM", "AS", "XS", "XA", "XM", "SA", "NH", "HI", "MC", "MQ", "YS", "UQ", "OQ", "OC", "OP")
 """Tags that tell of an alignment, which does not hold for other bases."""
-_CUT_FROM_FRONT = ("ZK", "ZT", "ZE")
+CUT_FROM_FRONT = ("ZK", "ZT", "ZE")
 """Tags with bases that were cut off behind key and barcode, in this order (basecaller.md 8.5)."""
 _HARD_CLIP = 5
 
@@ -209,7 +209,7 @@ def _known(path, groups, record, models=()):
         raise InputError(f"{path}: read {name} has signals (ZM) but no phase (ZP); give a BAM that kept both.")
     if len(signal) > len(order):
         raise InputError(f"{path}: read {name} has {len(signal)} flows, its read group {len(order)}.")
-    prefix += "".join(tag_of(record, cut, str, "") for cut in _CUT_FROM_FRONT)
+    prefix += "".join(tag_of(record, cut, str, "") for cut in CUT_FROM_FRONT)
     return _KnownRead(
         order.limited(len(signal)),
         prefix,

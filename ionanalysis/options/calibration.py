@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ionanalysis.errors import UsageError
 from ionanalysis.options.base import Options, option
 
 
@@ -20,3 +21,29 @@ class CalibrationOptions(Options):
     histogram_min_inphase: float = option(
         0.1, "fraction in phase below which the histogram model does nothing", least=0.0, most=1.0
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationFitOptions(Options):
+    """How calibration models are learned from called reads."""
+
+    num_calibration_regions: tuple[int, ...] = option((2, 2), "columns and rows of regions", least=1, most=100)
+    flow_window_size: int = option(250, "least flows of a window with coefficients of its own", unit="flows", least=1)
+    blind_fit: bool = option(False, "learn from the reads' own bases, without a reference")
+    min_mapping_qv: int = option(8, "mapping quality below which reads are left out", least=0, most=255)
+    min_align_length: int = option(30, "aligned bases of the reference below which reads are left out", least=1)
+    model_calibration: bool = option(True, "make the linear model")
+    model_calib_min_hp: int = option(0, "shortest homopolymer of the linear model", least=0, most=23)
+    model_calib_min_samples: int = option(50, "runs on the chip below which a length has no gain of its own", least=1)
+    model_calib_min_inphase: float = option(0.1, "fraction in phase below which flows are left out", least=0, most=1)
+    model_calib_max_residual: float = option(
+        1.5, "deviation, over the fraction in phase, above which flows are left out", unit="bases", least=0.1
+    )
+    model_calib_max_gain_shift: float = option(
+        0.1, "most change of the gain from one length to the next", least=0.0, most=1.0
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if len(self.num_calibration_regions) != 2:
+            raise UsageError("num_calibration_regions must be two numbers, columns and rows.")
