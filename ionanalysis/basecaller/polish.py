@@ -39,7 +39,7 @@ def polish_runs(solved, polished, flow_order, phase_values, boundaries, n_bins, 
     signal, predicted, inphase = (solved[name].astype(np.float64) for name in ("signal", "predicted", "inphase"))
     n_lengths = boundaries.shape[2] - 2
     held = np.minimum(lengths, n_lengths)
-    step = inphase * _local_step(lengths, signal > predicted, _sizes(response, flow_order, n))
+    step = inphase * local_step(lengths, signal > predicted, sizes_of(response, flow_order, n))
     place = (signal - predicted) / np.maximum(step, 1e-6)
     bins = np.trunc(np.clip((0.5 + place) * n_bins, -1e6, 1e6)).astype(np.int64)
     tap = np.append(False, flow_order.bases[1:] == flow_order.bases[:-1])
@@ -81,14 +81,14 @@ def _at(boundaries, length):
     return np.take_along_axis(boundaries, length[..., None], axis=2)[..., 0].astype(np.int64)
 
 
-def _sizes(response, flow_order, n):
+def sizes_of(response, flow_order, n):
     """Signal of runs by read, flow and length, as a function of the last: indexing (n, n_flows) lengths."""
     if not isinstance(response, ReadResponse):
         response = ReadResponse.same(linear_response() if response is None else response, flow_order, n)
     return lambda lengths: response.sizes[response.model[:, None], response.table[None], lengths]
 
 
-def _local_step(lengths, above, sizes):
+def local_step(lengths, above, sizes):
     """Signal between the called length and the next one on the side of the measurement."""
     other = np.where(above, lengths + 1, np.maximum(lengths - 1, 0))
     # A 0-mer below its prediction has no length below: its step is that to 1.
@@ -140,7 +140,7 @@ def _rebuild(solved, lengths, reads, flow_order, phase_values, response):
     """Runs, odds and predictions of reads whose lengths have changed."""
     if not len(reads):
         return
-    sizes = _sizes(response, flow_order, len(lengths))(lengths)
+    sizes = sizes_of(response, flow_order, len(lengths))(lengths)
     starts, flows, units = [0], [], []
     for read in reads:
         n_old = solved["n_runs"][read]

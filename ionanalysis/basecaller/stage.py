@@ -1,7 +1,7 @@
 """The base-calling stage: wells and mask in; BAM files, metrics and masks out (basecaller.md 2.1, 8)."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -136,6 +136,9 @@ def run_basecaller(
             )
     started = datetime.now().astimezone()
     options, output_dir = options or BasecallerOptions(), Path(output_dir)
+    if options.stage.is_training:
+        # Whoever learns from the reads must know where they begin: behind what headers and tags say was cut.
+        options = replace(options, trims=replace(options.trims, trim_barcodes=True))
     chip = open_chip(inputs, options.stage)
     calibration = _calibration(inputs, options, chip)
     _make_folders(output_dir)

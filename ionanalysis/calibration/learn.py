@@ -9,7 +9,9 @@ import numpy as np
 
 from ionanalysis import __version__
 from ionanalysis.bam.source import header_of, open_alignments
+from ionanalysis.basecaller.calibration import linear_model_response
 from ionanalysis.basecaller.response import estimate_response
+from ionanalysis.calibration.histogram import HistogramFit
 from ionanalysis.calibration.linear import Grid, LinearFit
 from ionanalysis.calibration.training import TrainingCounts, read_training
 from ionanalysis.errors import InputError
@@ -18,6 +20,7 @@ from ionanalysis.io.calibration_writing import write_calibration
 from ionanalysis.options.basecaller import SolverOptions
 
 _LEAST_READS = 20
+_HISTOGRAM_READS = 20_000
 _CURVE_READS = 1000
 """Reads whose homopolymers tell the response of a blind fit."""
 
@@ -96,8 +99,28 @@ def learn_calibration(
     linear = fit.model(sizes, shift, block or f"{run_id}.block_X{offset[1]}_Y{offset[0]}")
     if note and len(counts.run_ids) > 1:
         note(f"reads of the runs {', '.join(sorted(counts.run_ids))} are calibrated together.")
-    models = Calibration(linear=linear if options.model_calibration else None, histogram=None)
+    linear = linear if options.model_calibration else None
+    histogram = None
+    # The reads' own lengths cannot tell where boundaries between them are wrong.
+    if options.histogram_calibration and not options.blind_fit:
+        histogram = _histogram(batches, grid, options, linear)
+    models = Calibration(linear=linear, histogram=histogram)
     return LearntCalibration(models, counts, n_useful, counts.loaded - n_useful, options.blind_fit)
+
+
+def _histogram(batches, grid, options, linear):
+    def response(reads):
+        if linear is None:
+            return None
+        return linear_model_response(linear, *linear.region_of(reads.row, reads.col), reads.flow_order)
+
+    fit, n_reads = HistogramFit(grid, options, response), 0
+    for reads in batches:
+        if n_reads >= _HISTOGRAM_READS:
+            break
+        fit.add(reads)
+        n_reads += len(reads)
+    return fit.model()
 
 
 def run_calibration(paths, output_dir, options, *, command_line="", **about):

@@ -43,6 +43,15 @@ class CalibrationFitOptions(Options):
         0.1, "most change of the gain from one length to the next", least=0.0, most=1.0
     )
 
+    histogram_calibration: bool = option(True, "make the histogram model")
+    histogram_max_hp: int = option(4, "length below which boundaries may move", unit="bases", least=2, most=12)
+    histogram_num_bins: int = option(100, "bins from one length to the next", least=16, most=1000)
+    histogram_min_samples: int = option(40, "calls that must lie between a boundary and where it moves", least=1)
+    histogram_train_zero_mers: bool = option(True, "move the boundary between no base and one, too")
+    histogram_train_min_inphase: float = option(
+        0.1, "fraction in phase below which flows do not count for the histogram", least=0.0, most=1.0
+    )
+
     def __post_init__(self):
         super().__post_init__()
         if len(self.num_calibration_regions) != 2:

@@ -101,6 +101,11 @@ def _options(effects, values, note):
 
 def _check(asked, values, pairs):
     """Refuse what the original refuses, and what would be something else here."""
+    if asked.get("calibration_panel"):
+        raise UsageError(
+            "--calibration-panel is not offered: reads of control barcodes are not told apart; learn the calibration "
+            "from a sample of all reads with --calibration-training=100000."
+        )
     if asked.get("diagonal_state_prog"):
         raise UsageError(
             "--diagonal-state-prog is not offered: the model here has no diagonal states; leave the option out "
