@@ -1,10 +1,11 @@
 """The base-calling stage: wells and mask in; BAM files, metrics and masks out (basecaller.md 2.1, 8)."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 
@@ -53,6 +54,12 @@ class BasecallerOptions:
     clonality: ClonalityOptions = field(default_factory=ClonalityOptions)
     flow_tags: FlowTagOptions = field(default_factory=FlowTagOptions)
     calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
+
+    @classmethod
+    def from_classes(cls, option):
+        """Built of what ``option(class)`` gives for the class of each part."""
+        kinds = get_type_hints(cls)
+        return cls(**{part.name: option(kinds[part.name]) for part in fields(cls)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,3 +56,25 @@ class CalibrationFitOptions(Options):
         super().__post_init__()
         if len(self.num_calibration_regions) != 2:
             raise UsageError("num_calibration_regions must be two numbers, columns and rows.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceOptions(Options):
+    """The genome that reads are compared with."""
+
+    reference: str | None = option(None, "FASTA file of the genome that the reads come from", names_file=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecalibrationOptions(Options):
+    """Whether a run learns a calibration before its reads are called."""
+
+    recalibration: str = option(
+        "auto",
+        "learn a calibration against the reference (standard), from the reads themselves (blind) or not at all (none); "
+        "auto is standard with a reference and none without",
+        choices=("auto", "standard", "blind", "none"),
+    )
+    calibration_reads: int = option(
+        100_000, "random sample of wells to learn the calibration from; 0 for all", unit="wells", least=0
+    )

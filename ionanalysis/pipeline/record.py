@@ -133,7 +133,7 @@ class RunRecord:
     def is_whole(self, stage, key):
         """Whether a stage is done, with the same inputs and options, and its files are as it left them."""
         done = self.stages.get(stage, {})
-        if done.get("status") != "done" or done.get("key") != key or not done.get("outputs"):
+        if done.get("status") != "done" or done.get("key") != key or "outputs" not in done:
             return False
         for name, expected in done["outputs"].items():
             path = self.root / name

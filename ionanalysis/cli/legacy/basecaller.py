@@ -2,9 +2,8 @@
 
 import os
 import shlex
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import get_type_hints
 
 from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.cli.legacy.basecaller_flags import BASECALLER_FLAGS
@@ -86,8 +85,8 @@ def _options(effects, values, note):
     """Options of all parts of the stage, phase as the flags for it say together."""
     from ionanalysis.basecaller.stage import BasecallerOptions
 
-    kinds = get_type_hints(BasecallerOptions)
-    given = {part.name: effects.option(kinds[part.name]) for part in fields(BasecallerOptions)}
+    options = BasecallerOptions.from_classes(effects.option)
+    given = {"solver": options.solver, "phase": options.phase}
     arguments = {name: effects.arguments.get(name) for name in ("phasing_estimator", "phase_file")}
     if "dephaser" in effects.arguments:
         given["solver"] = replace(given["solver"], gain_drift=gain_drift(effects.arguments["dephaser"]))
@@ -96,7 +95,7 @@ def _options(effects, values, note):
         given["phase"],
         **phase_options(**arguments, fixed=fixed, initial=values.get("initcf-ie-dr"), note=note),
     )
-    return BasecallerOptions(**given)
+    return replace(options, **given)
 
 
 def _check(asked, values, pairs):
