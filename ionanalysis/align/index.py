@@ -6,17 +6,19 @@ from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
+
 from ionanalysis.errors import InputError, OutputError
 from ionanalysis.io.atomic import whole_file
 
-SEEDING = {"k": 15, "w": 8}
-"""Letters of a minimizer, and of how many the least is kept: most reads of 50 bases with an indel or two have some."""
+LONGEST_SEED = 15
+"""Letters of a minimizer on genomes of millions of bases: most reads of 50 bases with an indel or two have some."""
 
 SCORING = (2, 4, 4, 2, 24, 1)
 """Match, mismatch, opening and extending a gap, and the same of long gaps. One base more or less in a homopolymer is
 the usual error of these reads: a gap costs little more than a mismatch (minimap2's defaults for long noisy reads)."""
 
-_CHAIN = {"min_cnt": 2, "min_chain_score": 25, "min_dp_score": 40, "bw": 100, "best_n": 3}
+_CHAIN = {"min_cnt": 2, "min_chain_score": 20, "min_dp_score": 40, "bw": 100, "best_n": 3}
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,14 @@ class ReferenceIndex:
         """
         kept = self._kept_path
         if kept is not None and kept.is_file():
-            found = _opened(kept)
+            found = _opened(kept, seeding=_seeding(self.fasta))
             if found is not None:
                 return found
         _expect_fasta(self.fasta)
         made = self._made(kept)
-        if made is None or not made.seq_names:
+        if made is None or not any(made.seq(name, 0, 1) for name in made.seq_names):
+            if kept is not None:
+                kept.unlink(missing_ok=True)
             raise InputError(f"{self.fasta}: holds no sequence that can be indexed; give the reference as FASTA.")
         return made
 
@@ -95,7 +99,7 @@ class ReferenceIndex:
         with self.fasta.open("rb") as file:
             while part := file.read(1 << 20):
                 digest.update(part)
-        digest.update(repr((mappy.__version__, sorted(SEEDING.items()))).encode())
+        digest.update(repr((mappy.__version__, _seeding(self.fasta))).encode())
         return self.cache_dir / f"{self.fasta.name}.{digest.hexdigest()}.mmi"
 
     def _made(self, kept):
@@ -110,7 +114,14 @@ class ReferenceIndex:
             return _opened(self.fasta)
 
 
-def _opened(path, index_path=None):
+def _seeding(fasta):
+    """Minimizers for a genome: as short as its size allows, so that reads of 25 bases on small ones have some, too."""
+    size = max(fasta.stat().st_size * (4 if fasta.suffix == ".gz" else 1), 1)
+    k = int(np.clip(np.ceil(np.log(size) / np.log(4)) + 3, 11, LONGEST_SEED))
+    return {"k": k, "w": k // 2}
+
+
+def _opened(path, index_path=None, seeding=None):
     import mappy
 
     aligner = mappy.Aligner(
@@ -118,7 +129,7 @@ def _opened(path, index_path=None):
         scoring=list(SCORING),
         fn_idx_out=None if index_path is None else str(index_path),
         n_threads=1,
-        **SEEDING,
+        **(seeding or _seeding(path)),
         **_CHAIN,
     )
     return aligner if aligner else None

@@ -60,9 +60,14 @@ def align_reads(index, sequences, *, n_threads=None):
         return [found for part in parts for found in part]
 
 
-def target_of(index, alignment):
-    """Letters of the reference that an alignment covers, in the direction of the read."""
-    letters = index.sequence(alignment.contig, alignment.start, alignment.end)
+def target_of(index, alignment, n_more=0):
+    """Letters of the reference that an alignment covers, and up to `n_more` behind, in the direction of the read."""
+    start, end = alignment.start, alignment.end
+    if alignment.reverse:
+        start = max(start - n_more, 0)
+    else:
+        end += n_more
+    letters = index.sequence(alignment.contig, start, end)
     return letters.translate(_COMPLEMENT)[::-1] if alignment.reverse else letters
 
 

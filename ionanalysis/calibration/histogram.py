@@ -70,15 +70,11 @@ class HistogramFit:
     def model(self):
         """`HistogramCalibration` of the counts."""
         grid, options = self.grid, self.options
-        gained = np.cumsum(self.counts[..., 0] - self.counts[..., 1], axis=-1)
-        moved = np.cumsum(self.counts.sum(axis=-1), axis=-1)
-        sure = (gained > _CHANCE * np.sqrt(np.maximum(moved, 1))) & (moved >= options.histogram_min_samples)
-        gained = np.where(sure, gained, 0)
-        best, most = gained.argmax(axis=-1), gained.max(axis=-1)
-        shift = np.where(most > 0, best + 1, 0)
-        up = most[..., 0] >= most[..., 1]
         boundaries = np.zeros((*grid.shape, len(NUCS), options.histogram_max_hp + 2), np.int16)
-        boundaries[..., :-2] = np.where(up, shift[..., 0], -shift[..., 1])
+        # All together, then each nucleotide, then each cell: the finest that is beyond chance holds.
+        for axes in ((0, 1, 2, 3), (0, 1, 2), ()):
+            found, sure = self._boundaries(self.counts.sum(axis=axes, keepdims=True) if axes else self.counts)
+            boundaries[..., :-2] = np.where(sure, found, boundaries[..., :-2])
         boundaries[..., 0] = 0
         return HistogramCalibration(
             offset=grid.offset,
@@ -87,3 +83,15 @@ class HistogramFit:
             window=grid.window_size,
             boundaries=boundaries,
         )
+
+    def _boundaries(self, counts):
+        """Shift of each lower boundary in bins, and whether it is beyond chance."""
+        options = self.options
+        gained = np.cumsum(counts[..., 0] - counts[..., 1], axis=-1)
+        moved = np.cumsum(counts.sum(axis=-1), axis=-1)
+        sure = (gained > _CHANCE * np.sqrt(np.maximum(moved, 1))) & (moved >= options.histogram_min_samples)
+        gained = np.where(sure, gained, 0)
+        best, most = gained.argmax(axis=-1), gained.max(axis=-1)
+        shift = np.where(most > 0, best + 1, 0)
+        up = most[..., 0] >= most[..., 1]
+        return np.where(up, shift[..., 0], -shift[..., 1]), most.max(axis=-1) > 0

@@ -14,7 +14,7 @@ from ionanalysis.basecaller.response import estimate_response
 from ionanalysis.calibration.histogram import HistogramFit
 from ionanalysis.calibration.linear import Grid, LinearFit
 from ionanalysis.calibration.training import TrainingCounts, read_training
-from ionanalysis.errors import InputError
+from ionanalysis.errors import InputError, OutputError
 from ionanalysis.io.calibration import Calibration
 from ionanalysis.io.calibration_writing import write_calibration
 from ionanalysis.options.basecaller import SolverOptions
@@ -87,7 +87,7 @@ def learn_calibration(
     size = size or _extent(batches, offset)
     n_regions = options.num_calibration_regions[::-1]
     grid = Grid(offset, size, n_regions, n_flows, options.flow_window_size)
-    curve = _curve(batches) if options.blind_fit else None
+    curve = _curve(batches)
     sizes = shift = None
     # The second time, flows are judged by what the first has found.
     for _ in range(2):
@@ -148,7 +148,10 @@ def run_calibration(paths, output_dir, options, *, command_line="", **about):
     started = datetime.now().astimezone()
     learnt = learn_calibration(paths, options, **about)
     output_dir = Path(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output_dir}: cannot be made ({error.strerror}); choose another place.") from error
     write_calibration(
         output_dir / "Calibration.json",
         learnt.calibration,

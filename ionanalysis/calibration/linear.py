@@ -21,11 +21,12 @@ LONGEST = 12
 """Longest runs that are fitted; the gain of the longest holds for longer ones."""
 
 _NOISE, _NOISE_PER_BASE = 0.08, 0.05
-_SPREAD_OF_NUC, _SPREAD_OF_CELL = 0.03, 0.015
-"""Spread, relative to length, of sizes between nucleotides, and between regions and windows of one nucleotide."""
+_SPREAD_OF_CURVE, _SPREAD_OF_NUC, _SPREAD_OF_CELL = 0.05, 0.03, 0.015
+"""Spread of sizes, relative to length: of all from the blind curve, between nucleotides, and between the regions and
+windows of one nucleotide."""
 _OFFSET_SPREAD = 0.03
 _BEND = 0.02
-"""Spread of the second difference of sizes: what lengths that hardly occur are drawn by, so that the curve goes on."""
+"""Spread of the second difference of corrections: so that they go on in lengths that hardly occur."""
 _LEAST_GAIN, _MOST_GAIN = 0.3, 2.0
 
 
@@ -82,19 +83,18 @@ class LinearFit:
     ----------
     grid : Grid
     options : CalibrationFitOptions
-    curve : ndarray of shape (4, MAX_RUN + 2), optional
-        Response of runs by length that is taken as known but for a factor: of blind fits, whose lengths, the called
-        ones, would hide a shortfall. Without it each length has its own size.
+    curve : ndarray of shape (4, MAX_RUN + 2)
+        Response of runs by nucleotide and length as the reads alone tell it (`estimate_response`): what the fit starts
+        from. Blind fits keep it but for a factor: their lengths, the called ones, would hide a shortfall.
     """
 
-    def __init__(self, grid, options, curve=None):
+    def __init__(self, grid, options, curve):
         self.grid, self.options, self.curve = grid, options, curve
-        self.n_sizes = LONGEST if curve is None else 1
+        self.blind = options.blind_fit
+        # Of blind fits: the signal of one base, and the factor of what the curve gives more for longer runs.
+        self.n_sizes = 2 if self.blind else LONGEST
         self.matrix = np.zeros((*grid.shape, len(NUCS), self.n_sizes + 1, self.n_sizes + 1))
         self.vector = np.zeros((*grid.shape, len(NUCS), self.n_sizes + 1))
-        self.n_runs = np.zeros((*grid.shape, len(NUCS), LONGEST + 1), np.int64)
-        self.n_flows_used = 0
-        self.n_flows_off = 0
 
     def add(self, reads, sizes=None, offset=None):
         """Add `TrainingReads`; flows far from what `sizes` and `offset` (a former fit) predict are left out.
@@ -124,10 +124,8 @@ class LinearFit:
         # A read with many flows far off is not the sequence that it was aligned to.
         lost = (inside & ~good).sum(axis=1) > 0.1 * inside.sum(axis=1)
         good[lost] = False
-        self.n_flows_used += int(good.sum())
-        self.n_flows_off += int((inside & ~good).sum())
         weight = np.where(good, 1 / self._noise(expected) ** 2, 0.0)
-        self._accumulate(reads, parts, weight, good, region, window, nuc)
+        self._accumulate(reads, parts, weight, region, window, nuc)
         return good.any(axis=1)
 
     def _parts(self, reads):
@@ -135,10 +133,10 @@ class LinearFit:
         length = np.minimum(reads.run_length, LONGEST)
         shares = (
             [(length == h).astype(np.float32) for h in range(1, LONGEST + 1)]
-            if self.curve is None
-            else [self.curve[reads.flow_order.bases[reads.run_flow], np.minimum(reads.run_length, MAX_RUN)]]
+            if not self.blind
+            else [np.ones(len(length), np.float32), self._more(reads)]
         )
-        if self.curve is None:
+        if not self.blind:
             # The rare run beyond the longest counts for as many times its signal.
             shares[-1] = np.where(length == LONGEST, reads.run_length / LONGEST, 0.0)
         parts, inphase = [], None
@@ -150,17 +148,22 @@ class LinearFit:
         return np.stack(parts, axis=-1), inphase
 
     def _straight(self, parts, nuc):
-        return parts[..., 0] if self.curve is not None else parts @ np.arange(1, LONGEST + 1, dtype=np.float32)
+        if self.blind:
+            return parts.sum(axis=-1)
+        own = self.curve[nuc, 1 : LONGEST + 1].astype(np.float32)
+        return np.einsum("nfk,fk->nf", parts, own)
+
+    def _more(self, reads):
+        """What each run gives more than one base by the curve."""
+        known = self.curve[reads.flow_order.bases[reads.run_flow], np.minimum(reads.run_length, MAX_RUN)]
+        return (known - 1).astype(np.float32)
 
     @staticmethod
     def _noise(expected):
         return _NOISE + _NOISE_PER_BASE * np.clip(expected, 0.0, 8.0)
 
-    def _accumulate(self, reads, parts, weight, good, region, window, nuc):
+    def _accumulate(self, reads, parts, weight, region, window, nuc):
         signal = reads.signal
-        taken = np.zeros(signal.shape, np.int64)
-        read = np.repeat(np.arange(len(reads)), np.diff(reads.run_start))
-        taken[read, reads.run_flow] = np.minimum(reads.run_length, LONGEST)
         for row, col in set(zip(*(part.tolist() for part in region), strict=True)):
             here = (region[0] == row) & (region[1] == col)
             for which in range(self.grid.shape[2]):
@@ -172,31 +175,25 @@ class LinearFit:
                     place = row, col, which, code
                     self.matrix[place] += (terms * w[:, None]).T @ terms
                     self.vector[place] += (w * signal[np.ix_(here, flows)].ravel()) @ terms
-                    kept = taken[np.ix_(here, flows)][good[np.ix_(here, flows)]]
-                    self.n_runs[place] += np.bincount(kept, minlength=LONGEST + 1)
 
     def solve(self):
         """Sizes and offsets of all cells, drawn together where few runs speak.
 
-        A cell is drawn to its nucleotide's values, those to the values of all nucleotides, those to a curve without
-        bends.
+        A cell is drawn to its nucleotide's values; those to the blind curve, corrected by what all nucleotides share.
 
         Returns
         -------
         sizes : ndarray of shape (n_region_rows, n_region_cols, n_windows, 4, n_sizes), float64
-            Signal of a run in bases; factors of the curve where there is one.
+            Signal of a run in bases by length; of blind fits, that of one base and the factor of the curve's rest.
         offset : ndarray of shape (n_region_rows, n_region_cols, n_windows, 4), float64
         """
-        start, loose = self._start()
-        bend = self._bend()
-        everyone = _solved(self.matrix.sum((0, 1, 2, 3)), self.vector.sum((0, 1, 2, 3)), start, loose + bend)
+        start = self._start()
+        # What is left of the sums when the start of each nucleotide is taken out is how far all of them are from it.
+        matrix, vector = self.matrix.sum((0, 1, 2)), self.vector.sum((0, 1, 2))
+        left = vector - np.einsum("nij,nj->ni", matrix, start)
+        shared = _solved(matrix.sum(0), left.sum(0), np.zeros(self.n_sizes + 1), self._tie(_SPREAD_OF_CURVE))
         by_nuc = np.stack(
-            [
-                _solved(
-                    self.matrix.sum((0, 1, 2))[n], self.vector.sum((0, 1, 2))[n], everyone, self._tie(_SPREAD_OF_NUC)
-                )
-                for n in range(len(NUCS))
-            ]
+            [_solved(matrix[n], vector[n], start[n] + shared, self._tie(_SPREAD_OF_NUC)) for n in range(len(NUCS))]
         )
         values = np.empty(self.vector.shape)
         for place in np.ndindex(self.vector.shape[:4]):
@@ -206,16 +203,18 @@ class LinearFit:
         return _in_gauge(values[..., 1:], values[..., 0])
 
     def _start(self):
-        lengths = np.arange(1.0, self.n_sizes + 1)
-        return np.concatenate([[0.0], lengths]), np.diag(np.concatenate([[_OFFSET_SPREAD], 0.3 * lengths]) ** -2.0)
+        """Offset and sizes of each nucleotide (4, n_sizes + 1) before anything is fitted."""
+        sizes = np.ones((len(NUCS), 2)) if self.blind else self.curve[:, 1 : LONGEST + 1]
+        return np.concatenate([np.zeros((len(NUCS), 1)), sizes], axis=1).astype(np.float64)
 
     def _tie(self, spread):
-        lengths = np.arange(1.0, self.n_sizes + 1)
-        offset = _OFFSET_SPREAD if spread == _SPREAD_OF_NUC else 0.5 * _OFFSET_SPREAD
-        smooth = self._bend() if spread == _SPREAD_OF_NUC else 0.0
-        return np.diag(np.concatenate([[offset], spread * lengths]) ** -2.0) + smooth
+        """Inverse variance of what is fitted around what it is drawn to."""
+        lengths = np.ones(2) if self.blind else np.arange(1.0, LONGEST + 1)
+        offset = 0.5 * _OFFSET_SPREAD if spread == _SPREAD_OF_CELL else _OFFSET_SPREAD
+        return np.diag(np.concatenate([[offset], spread * lengths]) ** -2.0) + self._bend()
 
     def _bend(self):
+        """Inverse variance of bends, of the sizes' part of the values."""
         bend = np.zeros((self.n_sizes + 1,) * 2)
         if self.n_sizes > 2:
             second = np.diff(np.eye(self.n_sizes), 2, axis=0)
@@ -225,27 +224,22 @@ class LinearFit:
     def model(self, sizes, offset, block):
         """`LinearCalibration` of what `solve` has found.
 
-        Lengths with too few runs on the whole chip (``model_calib_min_samples``) end the model; gains change by no
-        more than ``model_calib_max_gain_shift`` from length to length.
+        Gains change by no more than ``model_calib_max_gain_shift`` from length to length. Lengths that hardly occur
+        go on as the blind curve does: the original holds the gain of the last that occurs often.
         """
         options, grid = self.options, self.grid
-        if self.curve is None:
-            counts = self.n_runs.sum((0, 1, 2)).max(axis=0)
-            enough = np.flatnonzero(counts[1:] >= options.model_calib_min_samples)
-            longest = int(enough[-1]) + 1 if len(enough) else 0
-            gain = sizes[..., :longest] / np.arange(1, longest + 1)
-        else:
-            longest = LONGEST
-            lengths = np.arange(1, longest + 1)
-            gain = sizes * (self.curve[:, 1 : longest + 1] / lengths)
+        lengths = np.arange(1, LONGEST + 1)
+        if self.blind:
+            sizes = sizes[..., :1] + sizes[..., 1:] * (self.curve[:, 1 : LONGEST + 1] - 1)
+        gain = sizes / lengths
         gains = np.ones((*offset.shape, MAX_RUN + 1))
         for length in range(1, MAX_RUN + 1):
             former = gains[..., length - 1]
             shift = options.model_calib_max_gain_shift
-            new = gain[..., length - 1] if length <= longest else former
+            new = gain[..., min(length, LONGEST) - 1]
             gains[..., length] = np.clip(np.clip(new, former - shift, former + shift), _LEAST_GAIN, _MOST_GAIN)
         rows, cols, n_windows = grid.shape
-        least = min(options.model_calib_min_hp, longest)
+        least = min(options.model_calib_min_hp, LONGEST)
         gains[..., 1:least] = 1.0
         return LinearCalibration(
             block=block,
@@ -254,7 +248,7 @@ class LinearFit:
             first_cols=grid.offset[1] + grid.spans[1] * np.arange(cols),
             first_flows=grid.window_size * np.arange(n_windows),
             stop=tuple(first + size for first, size in zip(grid.offset, grid.size, strict=True)),
-            lengths=(least, longest + 1),
+            lengths=(least, LONGEST + 1),
             gain=gains.astype(np.float32),
             offset=np.broadcast_to(offset[..., None], gains.shape).astype(np.float32),
         )

@@ -18,7 +18,13 @@ UNITS_PER_BASE = 256
 
 _BATCH_READS = 2000
 _END_RUNS = 6
-"""Runs at the end of a target that are not learned from: leading strands are in what nobody knows."""
+"""Runs at the end of what is known that are not learned from: leading strands are in what comes behind."""
+
+_BASES_BEHIND = 16
+"""Bases of the reference behind an alignment that are taken for the read's, unless it ends at an adapter."""
+
+_LEAST_BASES = 30
+"""Aligned bases that a read must have, or a third of the flows where reads are that short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +146,9 @@ class _Read:
 
 def _known(batch, groups, options, index, n_threads, counts):
     found = []
-    for record, clipped, target in _targets(batch, options, index, n_threads, counts):
+    most_flows = max(len(order) for order, _ in groups.values())
+    least = options.min_align_length or min(_LEAST_BASES, most_flows // 3)
+    for record, clipped, target in _targets(batch, options, least, index, n_threads, counts):
         read = _read(record, groups, clipped, target)
         if read is not None:
             found.append(read)
@@ -149,11 +157,11 @@ def _known(batch, groups, options, index, n_threads, counts):
     return found
 
 
-def _targets(batch, options, index, n_threads, counts):
+def _targets(batch, options, least, index, n_threads, counts):
     """Yield records with the called bases before the alignment and the true letters, in the order of sequencing."""
     if options.blind_fit:
         counts.mapped += sum(not record.is_unmapped for record in batch)
-        yield from ((r, "", r.get_forward_sequence()) for r in batch if _is_long(r.get_forward_sequence(), options))
+        yield from ((r, "", r.get_forward_sequence()) for r in batch if _is_long(r.get_forward_sequence(), least))
         return
     mapped = [record for record in batch if not record.is_unmapped and record.has_tag("MD")]
     counts.mapped += len(mapped)
@@ -163,7 +171,7 @@ def _targets(batch, options, index, n_threads, counts):
         letters, starts = columns.columns.target.tobytes().decode("ascii"), columns.columns.target_start
         for number, record in enumerate(good):
             target = letters[starts[number] : starts[number + 1]].upper()
-            if _is_long(target, options):
+            if _is_long(target, least):
                 yield record, record.get_forward_sequence()[: columns.first[number]], target
     free = [record for record in batch if record.is_unmapped and record.query_sequence]
     if index is None or not free:
@@ -174,13 +182,14 @@ def _targets(batch, options, index, n_threads, counts):
             continue
         counts.mapped += 1
         if hit.mapping_quality >= options.min_mapping_qv:
-            target = target_of(index, hit).upper()
-            if _is_long(target, options):
+            n_more = 0 if record.has_tag("ZA") else _BASES_BEHIND
+            target = target_of(index, hit, n_more).upper()
+            if _is_long(target, least) and hit.end - hit.start >= least:
                 yield record, bases[: hit.first], target
 
 
-def _is_long(target, options):
-    return target is not None and len(target) >= options.min_align_length and not set(target) - set("ACGT")
+def _is_long(target, least):
+    return target is not None and len(target) >= least and not set(target) - set("ACGT")
 
 
 def _read(record, groups, clipped, target):

@@ -31,10 +31,13 @@ class CalibrationFitOptions(Options):
     flow_window_size: int = option(250, "least flows of a window with coefficients of its own", unit="flows", least=1)
     blind_fit: bool = option(False, "learn from the reads' own bases, without a reference")
     min_mapping_qv: int = option(8, "mapping quality below which reads are left out", least=0, most=255)
-    min_align_length: int = option(30, "aligned bases of the reference below which reads are left out", least=1)
+    min_align_length: int | None = option(
+        None,
+        "aligned bases of the reference below which reads are left out; 30 by default, or a third of the flows",
+        least=1,
+    )
     model_calibration: bool = option(True, "make the linear model")
     model_calib_min_hp: int = option(0, "shortest homopolymer of the linear model", least=0, most=23)
-    model_calib_min_samples: int = option(50, "runs on the chip below which a length has no gain of its own", least=1)
     model_calib_min_inphase: float = option(0.1, "fraction in phase below which flows are left out", least=0, most=1)
     model_calib_max_residual: float = option(
         1.5, "deviation, over the fraction in phase, above which flows are left out", unit="bases", least=0.1
@@ -44,7 +47,9 @@ class CalibrationFitOptions(Options):
     )
 
     histogram_calibration: bool = option(True, "make the histogram model")
-    histogram_max_hp: int = option(4, "length below which boundaries may move", unit="bases", least=2, most=12)
+    histogram_max_hp: int = option(
+        9, "length below which boundaries may move (4 in the original)", unit="bases", least=2, most=12
+    )
     histogram_num_bins: int = option(100, "bins from one length to the next", least=16, most=1000)
     histogram_min_samples: int = option(40, "calls that must lie between a boundary and where it moves", least=1)
     histogram_train_zero_mers: bool = option(True, "move the boundary between no base and one, too")

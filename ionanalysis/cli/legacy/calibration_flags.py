@@ -39,7 +39,7 @@ CALIBRATION_FLAGS = FlagTable(
         ("model-calibration", "bool", "="),
         ("model-training-style", "text", _JOINT),
         ("model-calib-min-hp", "int", "="),
-        ("model-calib-min-samples", "int", "="),
+        ("model-calib-min-samples", "int", "! lengths that hardly occur are drawn to the curve of the others"),
         ("model-calib-min-inphase", "float", "="),
         ("model-calib-max-residual", "float", "="),
         ("model-calib-max-gain-shift", "float", "="),
