@@ -109,7 +109,7 @@ def test_each_read_gets_the_coefficients_of_its_region_window_and_flow():
     gain = rng.uniform(0.9, 1.1, shape).astype(np.float32)
     offset = np.broadcast_to(rng.normal(0, 0.02, (*shape[:4], 1)), shape).astype(np.float32)
     model = replace(linear_model(60, first_rows=(0, 10)), first_flows=np.array([0, 30]), gain=gain, offset=offset)
-    response = linear_model_response(model, [0, 1, 1], [0, 0, 0], order, [True, True, False])
+    response = linear_model_response(model, ([0, 1, 1], [0, 0, 0]), order, [True, True, False])
     for read, region in ((0, 0), (1, 1)):
         for flow in (3, 29, 30, 59):
             cell = gain[region, 0, flow // 30, order.bases[flow]]

@@ -97,7 +97,7 @@ class CallCalibration:
         response = self.response(row, col, flow_order, calibrated, spare)
         if self.histogram is None:
             return {"response": response}
-        boundaries, n_bins = self.boundaries(row, col, flow_order), self.histogram.n_bins
+        boundaries, n_bins = self._boundaries(self.histogram, row, col, flow_order), self.histogram.n_bins
         polished = np.asarray(calibrated) | self.options.calibrate_tfs
 
         def polish(solved):
@@ -105,9 +105,8 @@ class CallCalibration:
 
         return {"response": response, "polish": polish}
 
-    def boundaries(self, row, col, flow_order):
+    def _boundaries(self, model, row, col, flow_order):
         """Boundaries of the histogram model by read and flow, int16 (n, n_flows, n_lengths + 2)."""
-        model = self.histogram
         region = model.region_of(np.asarray(row) + self.offset[0], np.asarray(col) + self.offset[1])
         return model.boundaries[region][:, model.window_of(len(flow_order)), flow_order.bases]
 
@@ -131,16 +130,17 @@ class CallCalibration:
         if self.linear is None:
             return spare
         region = self.linear.region_of(np.asarray(row) + self.offset[0], np.asarray(col) + self.offset[1])
-        return linear_model_response(self.linear, *region, flow_order, calibrated, spare)
+        return linear_model_response(self.linear, region, flow_order, calibrated, spare)
 
 
-def linear_model_response(model, region_row, region_col, flow_order, calibrated=None, spare=None):
+def linear_model_response(model, region, flow_order, calibrated=None, spare=None):
     """`ReadResponse` of a linear model for reads of given regions.
 
     Parameters
     ----------
     model : LinearCalibration
-    region_row, region_col : array_like of shape (n,), int
+    region : (region_row, region_col), array_like of shape (n,), int
+        Of each read (`LinearCalibration.region_of`).
     flow_order : FlowOrder
         Of no more flows than the model has.
     calibrated : array_like of shape (n,), bool, optional
@@ -166,14 +166,14 @@ def linear_model_response(model, region_row, region_col, flow_order, calibrated=
     sizes = sizes.reshape(n_rows * n_cols, n_windows * len(NUCS), MAX_RUN + 2)
     window = np.clip(np.searchsorted(model.first_flows, np.arange(len(flow_order)), "right") - 1, 0, None)
     offset = model.offset[..., 0].reshape(n_rows * n_cols, n_windows, len(NUCS))[:, window, flow_order.bases]
-    region = np.asarray(region_row) * n_cols + np.asarray(region_col)
+    cell = np.asarray(region[0]) * n_cols + np.asarray(region[1])
     # One model more, for reads that the calibration is not for.
     others = np.tile(linear_response() if spare is None else spare, (1, n_windows, 1))
     if calibrated is not None:
-        region = np.where(calibrated, region, len(sizes))
+        cell = np.where(calibrated, cell, len(sizes))
     return ReadResponse(
         sizes=np.ascontiguousarray(np.concatenate([sizes, others]), np.float32),
         offset=np.concatenate([offset, np.zeros((1, len(flow_order)))]).astype(np.float32),
-        model=region.astype(np.int32),
+        model=cell.astype(np.int32),
         table=(window * len(NUCS) + flow_order.bases).astype(np.int16),
     )

@@ -19,7 +19,7 @@ def polish_runs(solved, polished, flow_order, phase_values, boundaries, n_bins, 
     phase_values : ndarray of shape (n, 3), float64
         CF, IE, DR of each read.
     boundaries : ndarray of shape (n, n_flows, n_lengths + 2), int16
-        Of each read and flow (`CallCalibration.boundaries`): bins by which the lower boundary of a length is moved.
+        Of each read and flow : bins by which the lower boundary of a length is moved.
     n_bins : int
         Bins from one length to the next.
     options : CalibrationOptions
@@ -150,7 +150,7 @@ def _rebuild(solved, lengths, reads, flow_order, phase_values, response):
         solved["n_runs"][read] = len(taken)
         solved["run_flow"][read, : len(taken)] = taken
         solved["run_length"][read, : len(taken)] = lengths[read, taken]
-        for k, flow in enumerate(taken):
+        for k, flow in enumerate(taken.tolist()):
             same = flow in old and old_length[old[flow]] == lengths[read, flow]
             # Nothing speaks for a length that the solver had not chosen.
             solved["losses"][read, k] = losses[old[flow]] if same else (0.0, 0.0, np.inf)

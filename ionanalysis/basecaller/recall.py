@@ -244,7 +244,9 @@ def _call(reads, options):
         if not same or not len(order):
             continue
         wells = np.array([reads[i].well for i in same])
-        response = None if model is None else linear_model_response(model, *model.region_of(*wells.T), order)
+        response = (
+            None if model is None else linear_model_response(model, model.region_of(wells[:, 0], wells[:, 1]), order)
+        )
         solved = call_block(
             np.stack([reads[i].signal for i in same]),
             np.zeros(len(same), int),

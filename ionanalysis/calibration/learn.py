@@ -112,7 +112,7 @@ def _histogram(batches, grid, options, linear):
     def response(reads):
         if linear is None:
             return None
-        return linear_model_response(linear, *linear.region_of(reads.row, reads.col), reads.flow_order)
+        return linear_model_response(linear, linear.region_of(reads.row, reads.col), reads.flow_order)
 
     fit, n_reads = HistogramFit(grid, options, response), 0
     for reads in batches:

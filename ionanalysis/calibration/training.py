@@ -218,7 +218,7 @@ def _read(record, groups, clipped, target):
         return None
     padded = np.zeros(len(order), np.int16)
     padded[: len(units)] = np.clip(np.array(units, np.int64), -(1 << 15), (1 << 15) - 1)
-    return _Read(order, *place, padded, (rates[0], rates[1], 0.0), flows, lengths, first, stop)
+    return _Read(order, place[0], place[1], padded, (rates[0], rates[1], 0.0), flows, lengths, first, stop)
 
 
 def _well(name):

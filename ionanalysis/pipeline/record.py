@@ -15,7 +15,7 @@ WHOLE_BELOW = 64 << 20
 """Files up to so many bytes are hashed whole; of larger ones the size and both ends."""
 
 _END = 1 << 20
-_LIBRARIES = ("numpy", "scipy", "h5py", "pysam", "numba", "edlib")
+_LIBRARIES = ("numpy", "scipy", "h5py", "mappy", "pysam", "numba", "edlib")
 
 
 def checksum(path):
