@@ -168,13 +168,14 @@ class SolveReads(Kernel):
     n_fast, n_slow = 100, 1
 
     def prepare(self, n):
-        from ionanalysis.basecaller.solve import linear_response
+        from ionanalysis.basecaller.solve import ReadResponse, linear_response
         from ionanalysis.options.basecaller import SolverOptions
 
         phase = np.tile(PHASE, (n, 1))
         clean, _ = phase_twin.predict_signal(FLOWS.bases, *runs_of(templates(n)), phase, CUTOFF)
         self.signals = (clean + np.random.default_rng(2).normal(0, 0.07, clean.shape)).astype(np.float32)
-        self.phase, self.settings = phase, (linear_response(), SolverOptions().as_array())
+        same = ReadResponse.same(linear_response(), FLOWS, n)
+        self.phase, self.settings = phase, (same.sizes, same.model, same.table, SolverOptions().as_array())
         self.pinned = np.zeros((n, 0), np.int8)
         self.n_items = self.signals.size
 

@@ -15,11 +15,14 @@ from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
 from ionanalysis.io.calibration import (
     HISTOGRAM_MAGIC,
     LINEAR_MAGIC,
+    Calibration,
     calibrations_of_comments,
     histogram_calibration,
     linear_calibration,
     read_calibration,
 )
+from ionanalysis.io.calibration_text import read_histogram_text, read_linear_text
+from ionanalysis.io.calibration_writing import linear_json, write_calibration
 
 BLOCK = "RUN12.block_X0_Y0"
 
@@ -204,3 +207,101 @@ def test_whatever_is_changed_gives_a_model_or_one_sentence(data):
         assert np.isfinite(linear.gain).all() and (linear.gain > 0).all()
     with suppress(InputError):
         assert (histogram_calibration(content["HPHistogram"], "x").boundaries[..., -1] == 0).all()
+
+
+def test_what_is_written_reads_the_same(tmp_path):
+    path = written(tmp_path, {"LinearModel": linear_model(), "HPHistogram": histogram_model()})
+    before = read_calibration(path)
+    write_calibration(tmp_path / "again.json", before, {"num_useful_reads": 7})
+    after = read_calibration(tmp_path / "again.json")
+    for name in ("block", "n_flows", "stop", "lengths"):
+        assert getattr(after.linear, name) == getattr(before.linear, name), name
+    for name in ("first_rows", "first_cols", "first_flows", "gain", "offset"):
+        assert_allclose(getattr(after.linear, name), getattr(before.linear, name), atol=1e-6, err_msg=name)
+    assert_array_equal(after.histogram.boundaries, before.histogram.boundaries)
+    assert (after.histogram.offset, after.histogram.size) == (before.histogram.offset, before.histogram.size)
+    content = json.loads((tmp_path / "again.json").read_text())
+    assert content["Calibration"] == {"num_useful_reads": 7}
+    ours, theirs = content["LinearModel"][BLOCK], linear_model()[BLOCK]
+    assert {name: ours[name] for name in theirs if name != "modelParameters"} == {
+        name: value for name, value in theirs.items() if name != "modelParameters"
+    }
+
+    def placed(cells):
+        return {
+            tuple(cell[name] for name in ("flowBase", "flowStart", "flowEnd", "xMin", "xMax", "yMin", "yMax", "refHP"))
+            for cell in cells
+        }
+
+    assert placed(ours["modelParameters"]) == placed(theirs["modelParameters"])
+
+
+def test_a_model_that_is_missing_is_left_out(tmp_path):
+    linear = linear_calibration(linear_model(), "x")
+    write_calibration(tmp_path / "one.json", Calibration(linear=linear, histogram=None))
+    assert set(json.loads((tmp_path / "one.json").read_text())) == {"Calibration", "LinearModel"}
+    (comment,) = calibrations_of_comments([json.dumps(linear_json(linear))], "x.bam")
+    assert_allclose(comment.gain, linear.gain, atol=1e-6)
+
+
+SIZES = "0 399 200 0 99 50 0 59 30"
+
+
+def linear_text(tmp_path, sizes=f"{SIZES} 6", change=lambda line: line):
+    cells = linear_model()[BLOCK]["modelParameters"]
+    rows = [
+        "{} {flowStart} {flowEnd} {xMin} {xMax} {yMin} {yMax} {refHP} {paramA} {paramB}".format(chr(c["flowBase"]), **c)
+        for c in cells
+    ]
+    path = tmp_path / "model.txt"
+    path.write_text("\n".join(["# made by hand", sizes, *map(change, rows)]))
+    return path
+
+
+def test_linear_models_of_text_files_are_those_of_json(tmp_path):
+    text, other = read_linear_text(linear_text(tmp_path)), linear_calibration(linear_model(), "x")
+    assert_allclose(text.gain, other.gain)
+    assert_allclose(text.offset, other.offset)
+    assert (text.n_flows, text.stop, text.lengths) == (400, (60, 100), (0, 6))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "change", "message"),
+    [
+        ("1 2", str, "line 2: expected the ten numbers"),
+        (f"{SIZES} x", str, "line 2: expected numbers"),
+        (f"{SIZES} 6", lambda line: line[:-4] + " 1 2 3", "line 3: expected a nucleotide, six limits"),
+        (f"{SIZES} 6", lambda line: "N" + line[1:], "line 3: expected a nucleotide A, C, G, T first"),
+    ],
+)
+def test_damaged_text_files_name_the_line(tmp_path, sizes, change, message):
+    path = linear_text(tmp_path, sizes, change)
+    with pytest.raises(InputError, match=f"model.txt, {message}"):
+        read_linear_text(path)
+
+
+def histogram_text(tmp_path, boundaries):
+    """A text file in which every region has `boundaries`, lower boundary by length."""
+    lines = ["# made by hand", f"{SIZES} {len(boundaries) - 2}"]
+    for col, row, flow in ((c, r, f) for c in (0, 50) for r in (0, 30) for f in (0, 200)):
+        for base in "ACGT":
+            for length in range(len(boundaries) - 2):
+                lines.append(f"{base} {flow} {flow + 199} {col} {col + 49} {row} {row + 29} {length}")
+                for bin_number in range(1, 100):
+                    above = bin_number >= 100 + boundaries[length + 1]
+                    called = length - 1 if bin_number <= boundaries[length] else length + above
+                    lines.append(f"{bin_number / 100 - 0.5:.2f} {called} {called - length}")
+    path = tmp_path / "histogram.txt"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_boundaries_of_text_files_are_where_lengths_change(tmp_path):
+    boundaries = [0, 4, -6, 10, 0, 0]
+    found = read_histogram_text(histogram_text(tmp_path, boundaries))
+    assert found.boundaries.shape == (2, 2, 2, 4, 6)
+    assert_array_equal(found.boundaries.reshape(-1, 6), np.tile(boundaries, (32, 1)))
+    with pytest.raises(InputError, match="expected 99 lines behind this one"):
+        path = tmp_path / "histogram.txt"
+        path.write_text(path.read_text().rsplit("\n", 5)[0])
+        read_histogram_text(path)

@@ -137,7 +137,7 @@ def test_wrong_bases_are_replaced_by_what_the_signals_say(tmp_path):
 
 def test_phase_comes_from_zp_and_droop_is_left_out(tmp_path, monkeypatch):
     seen, solve = [], recall.call_block
-    monkeypatch.setattr(recall, "call_block", lambda *args: seen.append(args[4]) or solve(*args))
+    monkeypatch.setattr(recall, "call_block", lambda *args, **more: seen.append(args[4]) or solve(*args, **more))
     recalled_read(tmp_path, **whole_read())
     recalled_read(tmp_path, **whole_read(ZM=None, FZ=units(scale=100)))
     np.testing.assert_allclose(seen[0], [[0.006, 0.005, 0]], rtol=1e-6)
@@ -261,12 +261,37 @@ def test_damaged_bytes_give_reads_or_one_sentence(tmp_path, form):
     assert 0 < refused < 250
 
 
-def test_a_calibration_in_the_header_is_noted_as_not_applied(tmp_path, capsys):
-    cell = {"flowBase": 65, "flowStart": 0, "xMin": 0, "yMin": 0, "refHP": 2, "paramA": 0.98, "paramB": 0.01}
-    model = {"flowEnd": 59, "max_hp_calibrated": 3, "modelParameters": [cell]}
-    comment = json.dumps({"MagicCode": LINEAR_MAGIC, "MasterKey": "RUN12.block_X0_Y0", "RUN12.block_X0_Y0": model})
-    write_bam(tmp_path / "in.bam", **whole_read(header=HEADER | {"CO": ["other", comment]}))
+def calibration_comment(n_flows=60, gain=0.72, block="RUN12.block_X0_Y0", first_row=0):
+    """A linear model by which runs of T give less."""
+    cells = [
+        {"flowBase": ord(nuc), "flowStart": 0, "xMin": 0, "yMin": first_row, "refHP": length}
+        | {"paramA": gain if nuc == "T" else 1.0, "paramB": 0.0}
+        for nuc in "ACGT"
+        for length in range(4)
+    ]
+    model = {"flowEnd": n_flows - 1, "max_hp_calibrated": 4, "modelParameters": cells}
+    return json.dumps({"MagicCode": LINEAR_MAGIC, "MasterKey": block, block: model})
+
+
+@pytest.mark.parametrize("first_row", [0, 100])
+def test_a_calibration_in_the_header_is_applied_to_the_wells_of_its_block(tmp_path, capsys, first_row):
+    comment = calibration_comment(first_row=first_row)
+    read = whole_read(header=HEADER | {"CO": ["other", comment]})
+    letters = ORDER.letters[: len(read["ZM"])]
+    read["ZM"] = array("h", [round(0.72 * u) if nuc == "T" else u for u, nuc in zip(read["ZM"], letters, strict=True)])
+    write_bam(tmp_path / "in.bam", **read)
     assert main(["recall", str(tmp_path / "in.bam"), "-o", str(tmp_path / "out.bam")]) == 0
-    assert "(RUN12.block_X0_Y0); it is not applied yet" in capsys.readouterr().err
-    header, (read,) = records(tmp_path / "out.bam")
-    assert header["CO"] == ["other", comment] and read.query_sequence == TEMPLATE[4:]
+    n_applied = 0 if first_row else 1
+    assert f"(RUN12.block_X0_Y0); it was applied to {n_applied} reads" in capsys.readouterr().err
+    header, (called,) = records(tmp_path / "out.bam")
+    assert header["CO"] == ["other", comment]
+    # Without the model, three T that give 2.16 bases are two, and two one.
+    bases = TEMPLATE[4:] if n_applied else TEMPLATE[4:].replace("TT", "T")
+    assert called.query_sequence == bases
+
+
+def test_a_calibration_for_other_flows_is_refused(tmp_path):
+    read = whole_read(header=HEADER | {"CO": [calibration_comment(n_flows=61)]})
+    write_bam(tmp_path / "in.bam", **read)
+    with pytest.raises(InputError, match="for 61 flows, its reads have 60; take the comment line out"):
+        recall_bam(tmp_path / "in.bam", tmp_path / "out.bam")

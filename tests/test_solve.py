@@ -12,7 +12,7 @@ from ionanalysis import _core
 from ionanalysis.basecaller.called import CALLED, NO_SIGNAL
 from ionanalysis.basecaller.keys import pinned_flows
 from ionanalysis.basecaller.phase import predict_signal
-from ionanalysis.basecaller.solve import call_block, linear_response, solve_runs
+from ionanalysis.basecaller.solve import ReadResponse, call_block, solve_runs
 from ionanalysis.errors import InputError
 from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
 from ionanalysis.options.basecaller import SolverOptions
@@ -153,31 +153,53 @@ def noisy_reads(draw):
     phase = (draw(st.floats(0, 0.02)), draw(st.floats(0, 0.02)), 0.001)
     signals = signals_of(order, sequences, phase)
     signals = signals * rng.uniform(0.9, 1.1) + rng.normal(0, draw(st.floats(0.01, 0.2)), signals.shape)
-    return order, phase, signals, draw(st.booleans())
+    n_models, n_tables = draw(st.integers(1, 2)), draw(st.integers(4, 6))
+    response = ReadResponse(
+        np.cumsum(rng.uniform(0.8, 1.1, (n_models, n_tables, 25)), axis=2).astype(np.float32),
+        rng.normal(0, 0.02, (n_models, len(order))).astype(np.float32),
+        rng.integers(0, n_models, len(signals)).astype(np.int32),
+        rng.integers(0, n_tables, len(order)).astype(np.int16),
+    )
+    response.sizes[..., 0] = 0
+    return order, phase, signals, draw(st.booleans()), response
 
 
 @given(noisy_reads())
 def test_kernel_equals_its_twin_and_builds_each_other(case):
-    order, phase, signals, is_pinned = case
+    order, phase, signals, is_pinned, response = case
     settings = SolverOptions().as_array()
     gram = order.key_flowgram("TCAG")
     pinned = np.tile([*gram[:-1], -1 - gram[-1]] if is_pinned else [], (len(signals), 1)).astype(np.int8)
     phase = np.tile(phase, (len(signals), 1))
+    shift = response.offset[response.model]
     signal, predicted, inphase, n_runs, run_flow, run_length, losses = twin.solve_reads(
-        order.bases, signals.astype(np.float32), phase, pinned, linear_response(), settings
+        order.bases,
+        signals.astype(np.float32) - shift,
+        phase,
+        pinned,
+        response.sizes,
+        response.model,
+        response.table,
+        settings,
     )
     results = set()
     for variant in _core.variants("solve"):
         solved = solve_runs(
-            signals, order, phase, SolverOptions(), pinned=pinned, kernels=_core.kernel("solve", variant)
+            signals,
+            order,
+            phase,
+            SolverOptions(),
+            pinned=pinned,
+            response=response,
+            kernels=_core.kernel("solve", variant),
         )
         results.add(b"".join(array.tobytes() for array in solved.values()))
     assert len(results) == 1
     assert_array_equal(solved["n_runs"], n_runs)
     assert_array_equal(solved["run_flow"], run_flow)
     assert_array_equal(solved["run_length"], run_length)
-    assert_allclose(solved["signal"], signal, atol=1e-4)
-    assert_allclose(solved["predicted"], predicted, atol=1e-4)
+    assert_allclose(solved["signal"], signal + shift, atol=1e-4)
+    assert_allclose(solved["predicted"], predicted + shift, atol=1e-4)
     assert_allclose(solved["inphase"], inphase, atol=1e-4)
     assert_allclose(solved["losses"], losses, atol=1e-2, rtol=1e-3)
 

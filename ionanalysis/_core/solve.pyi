@@ -7,6 +7,8 @@ def solve_reads(
     phase: NDArray[np.float64],
     pinned: NDArray[np.int8],
     response: NDArray[np.float32],
+    model: NDArray[np.int32],
+    table: NDArray[np.int16],
     settings: NDArray[np.float64],
     signal: NDArray[np.float32],
     predicted: NDArray[np.float32],

@@ -172,7 +172,9 @@ def solve_reads(
     const float[:, ::1] raw,             # (n, n_flows) in: signals, a 1-mer about 1
     const double[:, ::1] phase,          # (n, 3) in: cf, ie, dr
     const signed char[:, ::1] pinned,    # (n, n_known) in: -1 free, bases >= 0, -1 - the least bases
-    const float[:, ::1] response,        # (4, 25) in: signal of a run by nucleotide and length
+    const float[:, :, ::1] response,     # (n_models, n_tables, 25) in: signal of a run by length
+    const int[::1] model,                # (n,) in: model of each read
+    const short[::1] table,              # (n_flows,) in: table of a model that holds for each flow
     const double[::1] settings,          # (14,) in: SolverOptions.as_array()
     float[:, ::1] signal,                # (n, n_flows) out: normalised signal
     float[:, ::1] predicted,             # (n, n_flows) out
@@ -212,12 +214,13 @@ def solve_reads(
         raise MemoryError
     with nogil:
         r.n_flows, r.stride = n, stride
-        r.nuc, r.response = &flow_base[0], &response[0, 0]
+        r.nuc, r.table = &flow_base[0], &table[0]
         # Whole vectors in one cache line each.
         lay_out(r, room + (-(<size_t>room // sizeof(float))) % LANES, ints, n_paths, n_nodes)
         r.noise.floor, r.noise.huber = r.floor, set.huber
         for row in range(raw.shape[0]):
             finite = True
+            r.response = &response[model[row], 0, 0]
             for j in range(n):
                 r.raw[j] = raw[row, j]
                 r.pinned[j] = pinned[row, j] if j < pinned.shape[1] else FREE

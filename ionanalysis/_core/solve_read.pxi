@@ -83,7 +83,8 @@ cdef struct Read:
     int stride            # elements of a row: whole blocks and one to spare
     Noise noise
     const signed char* nuc
-    const float* response  # (4, MAX_RUN + 2) signal of a run by nucleotide and length
+    const float* response  # (n_tables, MAX_RUN + 2) signal of a run by length
+    const short* table    # (n_flows,) table of the response that holds for each flow
     int* former           # former flow with the same nucleotide, or -2
     int* width            # paths to keep in each flow if more than usual
     int* pinned           # what is known of each flow: FREE, bases >= 0, or -1 - the least bases
@@ -115,7 +116,7 @@ cdef struct Read:
 
 cdef inline const float* sizes_of(Read* r, int flow) noexcept nogil:
     # Signal of a run in `flow` by its number of bases, all strands taking it.
-    return r.response + r.nuc[flow] * (MAX_RUN + 2)
+    return r.response + r.table[flow] * (MAX_RUN + 2)
 
 
 cdef inline float unit(Read* r, int flow, int length) noexcept nogil:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ionanalysis.bam import BamHeader, BamWriter, ReadGroup
 from ionanalysis.basecaller.datasets import Datasets
 from ionanalysis.basecaller.molecular_tags import tag_patterns
+from ionanalysis.io.calibration import LinearCalibration
+from ionanalysis.io.calibration_writing import linear_json
 
 
 @dataclass(frozen=True)
@@ -18,15 +20,17 @@ class HeaderFacts:
     version: str = ""
     command_line: str = ""
     adapters: tuple[str, ...] = field(default=())
+    calibration: LinearCalibration | None = None
 
     @property
-    def comment(self):
-        """Content of the @CO line that readers of the original's files know."""
+    def comments(self):
+        """Content of the @CO lines that readers of the original's files know; a linear model in force comes first."""
         adapters: dict[str, str | int] = {
             f"Adapter_{index}": sequence for index, sequence in enumerate(self.adapters) if sequence != "off"
         }
         adapters["NumAdapters"] = len(adapters)
-        return {"BaseCallerComments": {"BeadAdapters": adapters, "MasterKey": self.run_id}}
+        own: dict = {"BaseCallerComments": {"BeadAdapters": adapters, "MasterKey": self.run_id}}
+        return (own,) if self.calibration is None else (linear_json(self.calibration), own)
 
 
 class BamFiles:
@@ -81,9 +85,7 @@ class BamFiles:
     def _header(self, dataset):
         groups = tuple(self._read_group(number) for number in self._datasets.datasets[dataset].groups)
         facts = self._facts
-        return BamHeader(
-            groups, version=facts.version, command_line=facts.command_line, comments=(self._facts.comment,)
-        )
+        return BamHeader(groups, version=facts.version, command_line=facts.command_line, comments=self._facts.comments)
 
     def _cut_off(self, number):
         """Header fields of what is cut off all reads of a group besides key and barcode."""

@@ -5,6 +5,7 @@ from os import sched_getaffinity
 
 import numpy as np
 
+from ionanalysis.basecaller.calibration import CallCalibration
 from ionanalysis.basecaller.called import CalledReads
 from ionanalysis.basecaller.classes import read_classes
 from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
@@ -88,6 +89,7 @@ def call_bases(
     n_flows=None,
     options=None,
     keys=(LIBRARY_KEY, TF_KEY),
+    calibration=None,
     n_threads=None,
 ):
     """Call the bases of the wells of a chip or of a rectangle of it.
@@ -108,6 +110,8 @@ def call_bases(
     options : SolverOptions, optional
     keys : tuple of str
         Library and test-fragment key.
+    calibration : Calibration, optional
+        Models to apply to library reads (`io.calibration.read_calibration`).
     n_threads : int, optional
         All cores by default. The result does not depend on it.
 
@@ -119,7 +123,7 @@ def call_bases(
     Raises
     ------
     InputError
-        If the rectangle is no pair of slices of step 1.
+        If the rectangle is no pair of slices of step 1, or the calibration is for another number of flows.
     """
     options = options or SolverOptions()
     mask = mask if mask is not None else getattr(wells, "mask", None)
@@ -127,11 +131,14 @@ def call_bases(
     order = _limited(wells.flow_order, n_flows)
     phase = phase or estimate_phase(wells, mask, n_flows=n_flows, key=keys[0], n_threads=n_threads)
     classes = read_classes(mask) if mask is not None else None
+    if calibration is not None:
+        n_used = (len(order), len(wells.flow_order))
+        calibration = CallCalibration(calibration.linear, calibration.histogram, n_used)
     if not (row_range and col_range):
         return CalledReads.empty(len(order), order)
 
     def call(strip):
-        return _call_strip(wells, order, phase, classes, strip, options, keys)
+        return _call_strip(wells, order, phase, classes, strip, options, keys, calibration)
 
     strips = Block(row_range.start, col_range.start, len(row_range), len(col_range)).tiles(8, len(col_range))
     with ThreadPoolExecutor(n_threads or len(sched_getaffinity(0))) as pool:
@@ -152,7 +159,7 @@ def _limited(flow_order, n_flows):
     return flow_order if n_flows is None else flow_order.limited(n_flows)
 
 
-def _call_strip(wells, order, phase, classes, strip, options, keys):
+def _call_strip(wells, order, phase, classes, strip, options, keys, calibration):
     signals = wells[(*strip.slices, slice(len(order)))]
     flowgrams = [order.key_flowgram(key) for key in keys]
     scaled = [normalise_key(signals.reshape(-1, signals.shape[2]), f, options.key_normalisation) for f in flowgrams]
@@ -164,7 +171,11 @@ def _call_strip(wells, order, phase, classes, strip, options, keys):
         tf = (classes.tf & classes.valid)[strip.slices]
     row, col = np.nonzero(library | tf)
     places = row * strip.n_cols + col
-    chosen = np.where(tf[row, col][:, None], scaled[1][places], scaled[0][places])
-    pinned = pinned_flows(chosen, flowgrams, tf[row, col].astype(np.intp))
+    is_tf = tf[row, col]
+    chosen = np.where(is_tf[:, None], scaled[1][places], scaled[0][places])
+    pinned = pinned_flows(chosen, flowgrams, is_tf.astype(np.intp))
     row, col = row + strip.row, col + strip.col
-    return call_block(chosen, row, col, order, phase.at(row, col), options, pinned=pinned, response=phase.response)
+    rates, models = phase.at(row, col), {"response": phase.response}
+    if calibration is not None:
+        models = calibration.of_reads(row, col, order, rates, ~is_tf, phase.response)
+    return call_block(chosen, row, col, order, rates, options, pinned=pinned, **models)

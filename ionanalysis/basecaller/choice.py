@@ -64,15 +64,19 @@ def choose_wells(classes, options, offset=(0, 0)):
     inside[area.slices] = True
     if options.read_names:
         inside &= named_wells(options.read_names, shape, offset)
+    if options.is_training:
+        # Filtered wells teach nothing, and test fragments are not calibrated.
+        inside &= classes.library & classes.valid
     called = classes.output & inside
     usable = np.flatnonzero(classes.valid & inside)
-    n_wanted = options.downsample_size or int(options.downsample_fraction * len(usable))
+    asked = options.calibration_training if options.is_training else options.downsample_size
+    n_wanted = asked or int(options.downsample_fraction * len(usable))
     if n_wanted < len(usable):
         called.flat[usable] = False
         called.flat[_drawn(usable, n_wanted, _DOWNSAMPLE_SEED)] = True
     library = np.flatnonzero(classes.library & called)
     sampled = np.zeros(shape, bool)
-    sampled.flat[_drawn(library, options.num_unfiltered, _UNFILTERED_SEED)] = True
+    sampled.flat[_drawn(library, 0 if options.is_training else options.num_unfiltered, _UNFILTERED_SEED)] = True
     return WellChoice(area, sampled.copy() if options.only_process_unfiltered_set else called, sampled)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ionanalysis import __version__
 from ionanalysis.bam.source import header_of, integers_of, open_alignments, qualities_of, reads_of, tag_of
+from ionanalysis.basecaller.calibration import linear_model_response
 from ionanalysis.basecaller.solve import call_block
 from ionanalysis.errors import InputError, UsageError
 from ionanalysis.flows import FlowOrder
@@ -23,7 +24,7 @@ _BATCH_READS = 512
 _UNITS = {"ZM": 256, "FZ": 100}
 _OF_ALIGNMENT = ("MD", "NM", "AS", "XS", "XA", "XM", "SA", "NH", "HI", "MC", "MQ", "YS", "UQ", "OQ", "OC", "OP")
 """Tags that tell of an alignment, which does not hold for other bases."""
-_CUT_FROM_FRONT = ("ZK", "ZT", "ZE")
+CUT_FROM_FRONT = ("ZK", "ZT", "ZE")
 """Tags with bases that were cut off behind key and barcode, in this order (basecaller.md 8.5)."""
 _HARD_CLIP = 5
 
@@ -42,14 +43,17 @@ class RecallCounts:
         Reads left as they were: without bases, or whose signals gave none.
     bases : int
         Bases written.
+    calibrated : int
+        Reads that one of the models was applied to.
     calibrations : tuple of LinearCalibration
-        Models that the header carries. They are not applied: the solver knows no calibration yet.
+        Models that the header carries, applied to the reads of their blocks.
     """
 
     reads: int = 0
     changed: int = 0
     kept: int = 0
     bases: int = 0
+    calibrated: int = 0
     calibrations: tuple[LinearCalibration, ...] = ()
 
 
@@ -114,14 +118,16 @@ def recall_bam(
         old_header = header_of(bam)
         header, groups = _new_header(source, old_header, command_line)
         counts.calibrations = tuple(calibrations_of_comments(old_header.get("CO", []), source))
+        _check_models(source, counts.calibrations, groups)
         with pysam.AlignmentFile(str(temporary), "wb", header=header) as out:
             for batch in _batches(bam, names):
-                reads = [_known(source, groups, read) for read in batch]
+                reads = [_known(source, groups, read, counts.calibrations) for read in batch]
                 size = max(1, len(reads) // 8)
                 parts = [reads[first : first + size] for first in range(0, len(reads), size)]
                 called = [call for part in pool.map(lambda part: _call(part, options), parts) for call in part]
-                for record, bases in zip(batch, called, strict=True):
+                for record, read, bases in zip(batch, reads, called, strict=True):
                     _rewrite(record, bases, counts)
+                    counts.calibrated += read.model is not None and bases is not None
                     out.write(record)
                 if progress:
                     progress(counts.reads, 0)
@@ -152,6 +158,17 @@ def _new_header(path, header, command_line):
     return {"HD": {"VN": "1.4", "SO": "unsorted"}, **kept, "PG": [*programs, program]}, orders
 
 
+def _check_models(path, models, groups):
+    """Refuse models for other flows than the reads have."""
+    most = max((len(order) for order, _ in groups.values()), default=0)
+    for model in models:
+        if model.n_flows != most:
+            raise InputError(
+                f"{path}: its header has the calibration of {model.block} for {model.n_flows} flows, its reads have "
+                f"{most}; take the comment line out of the header, or give the file as BaseCaller wrote it."
+            )
+
+
 def _batches(bam, names):
     reads = (
         read
@@ -164,7 +181,8 @@ def _batches(bam, names):
 
 @dataclass(frozen=True, eq=False)
 class _KnownRead:
-    """What a record says of a read: its flows, signals in bases, phase, bases, and the flow of the first (or -1)."""
+    """What a record says of a read: its flows, signals in bases, phase, bases, the flow of the first (or -1), its well
+    and the calibration it was called with."""
 
     order: FlowOrder
     prefix: str
@@ -172,9 +190,11 @@ class _KnownRead:
     phase: tuple
     bases: str
     first_flow: int
+    well: tuple[int, int] = (0, 0)
+    model: LinearCalibration | None = None
 
 
-def _known(path, groups, record):
+def _known(path, groups, record, models=()):
     name, group = record.query_name, tag_of(record, "RG", str)
     if group not in groups:
         raise InputError(f"{path}: read {name} is of read group {group!r}, which the header does not list.")
@@ -189,7 +209,7 @@ def _known(path, groups, record):
         raise InputError(f"{path}: read {name} has signals (ZM) but no phase (ZP); give a BAM that kept both.")
     if len(signal) > len(order):
         raise InputError(f"{path}: read {name} has {len(signal)} flows, its read group {len(order)}.")
-    prefix += "".join(tag_of(record, cut, str, "") for cut in _CUT_FROM_FRONT)
+    prefix += "".join(tag_of(record, cut, str, "") for cut in CUT_FROM_FRONT)
     return _KnownRead(
         order.limited(len(signal)),
         prefix,
@@ -198,7 +218,17 @@ def _known(path, groups, record):
         "" if _is_hard_clipped(record) else record.get_forward_sequence() or "",
         # Without called bases the original writes 0: then the prefix must tell.
         first_flow if first_flow > 0 or not prefix else -1,
+        *_model_of(name, models if tag == "ZM" else ()),
     )
+
+
+def _model_of(name, models):
+    """Well that a read is named after, and the model of its block."""
+    try:
+        row, col = (int(part) for part in (name or "").split(":")[-2:])
+    except ValueError:
+        return (0, 0), None
+    return (row, col), next((model for model in models if model.contains(row, col)), None)
 
 
 def _is_hard_clipped(record):
@@ -208,11 +238,15 @@ def _is_hard_clipped(record):
 def _call(reads, options):
     """Bases and qualities of each read, None where there are none."""
     called: list = [None] * len(reads)
-    orders = {(read.order.cycle, len(read.order)): read.order for read in reads}
-    for order in orders.values():
-        same = [i for i, read in enumerate(reads) if read.order == order and read.bases]
+    kinds = {(read.order.cycle, len(read.order), id(read.model)): (read.order, read.model) for read in reads}
+    for order, model in kinds.values():
+        same = [i for i, read in enumerate(reads) if read.order == order and read.model is model and read.bases]
         if not same or not len(order):
             continue
+        wells = np.array([reads[i].well for i in same])
+        response = (
+            None if model is None else linear_model_response(model, model.region_of(wells[:, 0], wells[:, 1]), order)
+        )
         solved = call_block(
             np.stack([reads[i].signal for i in same]),
             np.zeros(len(same), int),
@@ -220,6 +254,7 @@ def _call(reads, options):
             order,
             np.array([reads[i].phase for i in same], np.float64),
             options,
+            response=response,
         )
         for number, i in enumerate(same):
             called[i] = _insert(reads[i], solved, number)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ionanalysis.bam import encode_records
+from ionanalysis.basecaller.calibration import CallCalibration
 from ionanalysis.basecaller.classes import read_classes
 from ionanalysis.basecaller.clonal import judge_reads
 from ionanalysis.basecaller.finish import FinishPlan, finish_reads
@@ -34,7 +35,7 @@ NOT_READ = -1
 class CallJob:
     """What calling any region of a block needs; picklable, without open files or arrays of the chip's size.
 
-    `clonal_model` is None where polyclonal reads are not filtered.
+    `clonal_model` is None where polyclonal reads are not filtered, `calibration` where there is no model to apply.
     """
 
     source: SignalSource
@@ -47,6 +48,7 @@ class CallJob:
     clonality: ClonalityOptions = field(default_factory=ClonalityOptions)
     clonal_model: ClonalModel | None = None
     flow_tags: FlowTagOptions = field(default_factory=FlowTagOptions)
+    calibration: CallCalibration | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,15 +159,18 @@ def _call(job, block, signals, rows, cols, tf, verdict):
     plan = job.plan
     flowgrams = [plan.flow_order.key_flowgram(key) for key in (plan.library_key, plan.tf_key)]
     pinned = pinned_flows(signals, flowgrams, tf.astype(np.intp))
+    phase_values, models = job.phase.at(row, col), {"response": job.phase.response}
+    if job.calibration is not None:
+        models = job.calibration.of_reads(row, col, plan.flow_order, phase_values, ~tf, job.phase.response)
     called = call_block(
         signals,
         row,
         col,
         plan.flow_order,
-        job.phase.at(row, col),
+        phase_values,
         job.solver,
         pinned=pinned,
-        response=job.phase.response,
+        **models,
     )
     return finish_reads(called, tf, verdict, plan)
 

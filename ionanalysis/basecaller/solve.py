@@ -1,5 +1,7 @@
 """From normalised signals to called reads."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ionanalysis._core import called as called_kernels
@@ -13,7 +15,9 @@ from ionanalysis.options.basecaller import SolverOptions
 _LETTERS = np.frombuffer(NUCS.encode(), np.uint8)
 
 
-def call_block(signals, row, col, flow_order, phase_values, options=None, *, pinned=None, response=None, table=None):
+def call_block(
+    signals, row, col, flow_order, phase_values, options=None, *, pinned=None, response=None, polish=None, table=None
+):
     """Call the bases of reads whose signals are already scaled by their key.
 
     Parameters
@@ -29,8 +33,11 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
     options : SolverOptions, optional
     pinned : ndarray of shape (n, n_known), int8, optional
         What is known of the first flows of each read (`keys.pinned_flows`).
-    response : ndarray of shape (4, MAX_RUN + 2), float32, optional
-        Signal of runs by nucleotide and length (`PhaseEstimate.response`); each base as much as any other by default.
+    response : ndarray of shape (4, MAX_RUN + 2), float32, or ReadResponse, optional
+        Signal of runs by nucleotide and length (`PhaseEstimate.response`), or by read, flow and length
+        (`calibration.response_of_reads`); each base as much as any other by default.
+    polish : callable, optional
+        Changes what `solve_runs` has found, before qualities are given (`CallCalibration.polish`).
     table : PhredTable, optional
         Of our own predictors (`quality.PREDICTORS`); the shipped one by default.
 
@@ -56,6 +63,8 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
     phase_values = np.ascontiguousarray(phase_values, np.float64)
     expect_shape("phase_values", phase_values, (len(row), 3), "cf, ie, dr of each read")
     solved = solve_runs(signals, flow_order, phase_values, options, pinned=pinned, response=response)
+    if polish is not None:
+        polish(solved)
     return reads_of_runs(solved, row, col, flow_order, phase_values, base_qualities(solved, options, table))
 
 
@@ -83,6 +92,41 @@ def reads_of_runs(solved, row, col, flow_order, phase_values, qualities):
     )
 
 
+@dataclass(frozen=True, eq=False)
+class ReadResponse:
+    """Signal of homopolymer runs for each of n reads, by flow and length: reads share models, flows share tables.
+
+    Attributes
+    ----------
+    sizes : ndarray of shape (n_models, n_tables, MAX_RUN + 2), float32
+        Signal of a run by length, in bases, rising with it.
+    offset : ndarray of shape (n_models, n_flows), float32
+        What is in each flow's signal besides, in bases.
+    model : ndarray of shape (n,), int32
+        Model of each read.
+    table : ndarray of shape (n_flows,), int16
+        Table that holds for each flow.
+    """
+
+    sizes: np.ndarray
+    offset: np.ndarray
+    model: np.ndarray
+    table: np.ndarray
+
+    @classmethod
+    def same(cls, response, flow_order, n):
+        """The same response (4, MAX_RUN + 2) for n reads and all flows of a nucleotide, without any offset."""
+        sizes = np.ascontiguousarray(response, np.float32)[None]
+        expect_shape("response", sizes[0], (len(NUCS), MAX_RUN + 2), "by nucleotide and length")
+        offset = np.zeros((1, len(flow_order)), np.float32)
+        return cls(sizes, offset, np.zeros(n, np.int32), flow_order.bases.astype(np.int16))
+
+    @property
+    def shifts(self):
+        """Whether any flow has an offset."""
+        return bool(self.offset.any())
+
+
 def linear_response():
     """Signal of a run by nucleotide and length if each base gives as much as any other, float32 (4, 25)."""
     return np.tile(np.arange(MAX_RUN + 2, dtype=np.float32), (4, 1))
@@ -95,9 +139,9 @@ def solve_runs(signals, flow_order, phase_values, options, *, pinned=None, respo
     ----------
     signals, flow_order, phase_values, options, pinned
         As for `call_block`.
-    response : array_like of shape (4, MAX_RUN + 2), float32, optional
+    response : array_like of shape (4, MAX_RUN + 2), float32, or ReadResponse, optional
         Signal of a run by nucleotide (A, C, G, T) and length, in bases, rising with length; `linear_response` by
-        default.
+        default. Offsets are taken out of the signals before they are solved, and put back after.
 
     Returns
     -------
@@ -118,14 +162,26 @@ def solve_runs(signals, flow_order, phase_values, options, *, pinned=None, respo
     }
     pinned = np.zeros((n, 0), np.int8) if pinned is None else np.ascontiguousarray(pinned, np.int8)
     expect_shape("pinned", pinned, (n, pinned.shape[-1]), "one row per read")
+    if response is None:
+        response = linear_response()
+    if not isinstance(response, ReadResponse):
+        response = ReadResponse.same(response, flow_order, n)
     if n and n_flows:
+        signals = np.ascontiguousarray(signals, np.float32)
+        if response.shifts:
+            signals = signals - response.offset[response.model]
         kernels.solve_reads(
             flow_order.bases,
-            np.ascontiguousarray(signals, np.float32),
+            signals,
             phase_values,
             pinned,
-            np.ascontiguousarray(linear_response() if response is None else response, np.float32),
+            response.sizes,
+            response.model,
+            response.table,
             options.as_array(),
             *solved.values(),
         )
+        if response.shifts:
+            for name in ("signal", "predicted"):
+                solved[name] += response.offset[response.model]
     return solved

@@ -2,10 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ionanalysis.basecaller.about import RunFacts
 from ionanalysis.basecaller.adapter import check_adapter
 from ionanalysis.basecaller.bam_files import BamFiles, HeaderFacts
 from ionanalysis.basecaller.barcodes import barcode_templates, template_signals
+from ionanalysis.basecaller.calibration import CallCalibration, load_calibration
 from ionanalysis.basecaller.chip import OpenChip, open_chip
 from ionanalysis.basecaller.clonal import model_of
 from ionanalysis.basecaller.datasets import library_dataset, read_datasets, tf_dataset
@@ -31,6 +33,7 @@ from ionanalysis.io.jsonfile import write_json
 from ionanalysis.io.mask import NO_READ, Mask, WellFlag, write_barcode_mask, write_mask
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.calibration import CalibrationOptions
 from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
@@ -51,6 +54,13 @@ class BasecallerOptions:
     barcodes: BarcodeOptions = field(default_factory=BarcodeOptions)
     clonality: ClonalityOptions = field(default_factory=ClonalityOptions)
     flow_tags: FlowTagOptions = field(default_factory=FlowTagOptions)
+    calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
+
+    @classmethod
+    def from_classes(cls, option):
+        """Built of what ``option(class)`` gives for the class of each part."""
+        kinds = get_type_hints(cls)
+        return cls(**{part.name: option(kinds[part.name]) for part in fields(cls)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +144,11 @@ def run_basecaller(
             )
     started = datetime.now().astimezone()
     options, output_dir = options or BasecallerOptions(), Path(output_dir)
+    if options.stage.is_training:
+        # Whoever learns from the reads must know where they begin: behind what headers and tags say was cut.
+        options = replace(options, trims=replace(options.trims, trim_barcodes=True))
     chip = open_chip(inputs, options.stage)
+    calibration = _calibration(inputs, options, chip)
     _make_folders(output_dir)
     write_json(output_dir / "progress_basecaller.json", {"percent_complete": 0})
     n_workers = getattr(executor, "_max_workers", None)
@@ -151,6 +165,7 @@ def run_basecaller(
         options.clonality,
         model_of(chip.reads(), options, output_dir),
         options.flow_tags,
+        calibration,
     )
     facts = _facts(inputs, output_dir, options, chip, started, n_workers, command_line, version)
     run = _Run(facts, options, job, chip)
@@ -198,6 +213,14 @@ def run_phase_estimation(inputs, output_dir, options=None, *, n_threads=None, co
     _make_folder(output_dir)
     write_json(output_dir / "PhaseEstimates.json", {"BaseCaller": facts.about()} | phase.sections())
     return phase
+
+
+def _calibration(inputs, options, chip):
+    models = load_calibration(options.calibration)
+    if models is None:
+        return None
+    n_flows = (len(chip.flow_order), len(chip.source.parts[0].flow_order))
+    return CallCalibration(models.linear, models.histogram, n_flows, inputs.offset, options.calibration)
 
 
 def _facts(inputs, output_dir, options, chip, started, n_workers, command_line, version):
@@ -305,6 +328,7 @@ class _Run:
             facts.version,
             facts.command_line,
             trims.trim_adapter,
+            None if self.job.calibration is None else self.job.calibration.linear,
         )
         places = {
             LIBRARY: (facts.output_dir, library, inputs.library_key),

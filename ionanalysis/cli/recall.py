@@ -44,8 +44,8 @@ def run(args):
     if counts.calibrations:
         models = ", ".join(sorted({model.block for model in counts.calibrations}))
         print(
-            f"note: {args.bam} carries a calibration of homopolymer signals ({models}); it is not applied yet, "
-            "bases are called from the signals as they are",
+            f"note: {args.bam} carries a calibration of homopolymer signals ({models}); it was applied to "
+            f"{counts.calibrated} reads",
             file=sys.stderr,
         )
     print(args.output)

@@ -1,8 +1,9 @@
-"""Calibration models of the original: `Calibration.json`, and the linear model in BAM headers (basecaller.md 10).
+"""Calibration models of the original: `Calibration.json`, and the linear model in BAM headers (basecaller.md 10.5).
 
 A linear model says how the signal of a homopolymer differs from what the phase model predicts, by region of the chip,
 flow window, nucleotide and length: measured = gain * predicted + offset. A histogram model says by how much the
-boundaries between called lengths are moved. Both are only read here.
+boundaries between called lengths are moved. `calibration_writing` writes both, `calibration_text` reads the older text
+files.
 """
 
 import json
@@ -21,6 +22,7 @@ MAX_LENGTH = 23
 
 _NUCS = "ACGT"
 _MOST_CELLS = 4_000_000
+_FARTHEST = (1 << 31) - 2
 _LEAST_LENGTH_UNSAID = 4
 """`min_hp_calibrated` of files that do not have it."""
 
@@ -39,6 +41,8 @@ class LinearCalibration:
         First row and column of each region, in chip coordinates (y and x of the original).
     first_flows : ndarray of shape (n_windows,), int64
         First flow of each flow window.
+    stop : (int, int)
+        Row and column behind the last of the block, in chip coordinates.
     lengths : (int, int)
         Shortest homopolymer that was calibrated, and one more than the longest.
     gain, offset : ndarray of shape (n_region_rows, n_region_cols, n_windows, 4, 24), float32
@@ -52,6 +56,7 @@ class LinearCalibration:
     first_rows: np.ndarray
     first_cols: np.ndarray
     first_flows: np.ndarray
+    stop: tuple[int, int]
     lengths: tuple[int, int]
     gain: np.ndarray
     offset: np.ndarray
@@ -76,6 +81,10 @@ class LinearCalibration:
         region_row, region_col : ndarray of int64
         """
         return _cell(self.first_rows, row), _cell(self.first_cols, col)
+
+    def contains(self, row, col):
+        """Whether a well, in chip coordinates, lies in the block that the model was made for."""
+        return self.first_rows[0] <= row < self.stop[0] and self.first_cols[0] <= col < self.stop[1]
 
     def by_flow(self, region_row, region_col, flow_order):
         """Gain and offset of one region for every flow, as a solver needs them.
@@ -127,6 +136,17 @@ class HistogramCalibration:
     n_bins: int
     window: int
     boundaries: np.ndarray
+
+    def region_of(self, row, col):
+        """Row and column of the region that each well lies in, by chip coordinates; the nearest for wells beyond."""
+        places = []
+        for position, first, size, n in zip((row, col), self.offset, self.size, self.boundaries.shape, strict=False):
+            places.append(np.clip((np.asarray(position) - first) // -(-size // n), 0, n - 1))
+        return tuple(places)
+
+    def window_of(self, n_flows):
+        """Flow window of each of `n_flows` flows; the last for flows beyond the model."""
+        return np.minimum(np.arange(n_flows) // self.window, self.boundaries.shape[2] - 1)
 
     def __repr__(self):
         rows, cols, windows, _, n_lengths = self.boundaries.shape
@@ -236,10 +256,16 @@ def linear_calibration(content, where):
         first_rows=rows,
         first_cols=cols,
         first_flows=flows,
+        stop=tuple(_last(model, name, where) + 1 for name in ("yMax", "xMax")),
         lengths=(least, most),
         gain=np.where(given, np.take_along_axis(gain, held, -1), np.float32(1)),
         offset=np.where(given, np.take_along_axis(offset, held, -1), np.float32(0)),
     )
+
+
+def _last(model, name, where):
+    """Last row or column of a model; that of the largest chip there may be where it does not say."""
+    return _whole(model, name, where) if name in model else _FARTHEST
 
 
 def histogram_calibration(content, where):

@@ -149,6 +149,14 @@ class WellsNoiseOptions(Options):
     flow_gain_sd: float = option(0.01, "spread of gain between flows", unit="relative sd", least=0, most=1)
     offset_sd: float = option(0.01, "spread of a constant offset between wells", unit="bases", least=0, most=1)
     nuc_offset_sd: float = option(0.005, "spread of offset between nucleotides", unit="bases", least=0, most=1)
+    nuc_gain: tuple[float, ...] = option((), "gain of the flows of A, C, G, T", least=0.1, most=10)
+    nuc_offset: tuple[float, ...] = option((), "offset of the flows of A, C, G, T", unit="bases", least=-1, most=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("nuc_gain", "nuc_offset"):
+            if len(getattr(self, name)) not in (0, len(NUCS)):
+                raise UsageError(f"{name} has {len(getattr(self, name))} values; give one each for A, C, G, T.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,13 @@ class StageOptions(Options):
     downsample_size: int = option(0, "call a random sample of so many usable wells; 0 for all", unit="wells", least=0)
     downsample_fraction: float = option(1.0, "call a random sample of this part of them", least=0.0, most=1.0)
     num_unfiltered: int = option(100_000, "size of the random sample written without filters", unit="reads", least=0)
+    calibration_training: int = option(
+        -1,
+        "call a random sample of so many usable library wells, 0 for all, to learn a calibration from; no test "
+        "fragments and no unfiltered sets are written then",
+        unit="wells",
+        least=-1,
+    )
     only_process_unfiltered_set: bool = option(False, "call the wells of that sample and no others")
     wells_normalisation: str = option(
         "off", "take what all wells of a region share out of their signals", choices=WELLS_NORMALISATIONS
@@ -39,5 +46,12 @@ class StageOptions(Options):
                 raise UsageError(
                     f"{name} {','.join(map(str, limits))}: give the first and the one behind the last, such as 0,100."
                 )
+        if self.is_training and (self.downsample_size or self.downsample_fraction < 1.0):
+            raise UsageError("calibration_training draws its own sample; leave out the size or fraction of another.")
         if self.downsample_size and self.downsample_fraction < 1.0:
             raise UsageError("a sample is asked for by size and by fraction; give one of them.")
+
+    @property
+    def is_training(self):
+        """Whether reads are called to learn a calibration from (basecaller.md 10.1)."""
+        return self.calibration_training >= 0

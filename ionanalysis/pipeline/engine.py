@@ -117,7 +117,7 @@ def _run_stage(stage, context, record, key):
         stage.work(context)
         outputs = stage.outputs(context)
         missing = [path for path in outputs if not path.is_file()]
-        if missing or not outputs:
+        if missing or not (outputs or stage.may_leave_nothing):
             raise InputError(f"stage {stage.name} left no {missing[0] if missing else 'result'}; see the log above.")
     except KeyboardInterrupt:
         record.stop(stage.name, "interrupted")

@@ -15,7 +15,7 @@ WHOLE_BELOW = 64 << 20
 """Files up to so many bytes are hashed whole; of larger ones the size and both ends."""
 
 _END = 1 << 20
-_LIBRARIES = ("numpy", "scipy", "h5py", "pysam", "numba", "edlib")
+_LIBRARIES = ("numpy", "scipy", "h5py", "mappy", "pysam", "numba", "edlib")
 
 
 def checksum(path):
@@ -133,7 +133,7 @@ class RunRecord:
     def is_whole(self, stage, key):
         """Whether a stage is done, with the same inputs and options, and its files are as it left them."""
         done = self.stages.get(stage, {})
-        if done.get("status") != "done" or done.get("key") != key or not done.get("outputs"):
+        if done.get("status") != "done" or done.get("key") != key or "outputs" not in done:
             return False
         for name, expected in done["outputs"].items():
             path = self.root / name

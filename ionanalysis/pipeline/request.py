@@ -9,7 +9,7 @@ from ionanalysis.io.barcode_set import BarcodeSet
 from ionanalysis.options.base import Options
 from ionanalysis.plugin.ion_params import RunFacts
 
-STAGES_TO_COME = ("calibration", "alignment")
+STAGES_TO_COME = ("alignment",)
 """Stages of the original that this release does not have."""
 
 

@@ -114,7 +114,11 @@ def _raw_source(request):
 def _wells_source(request):
     """From wells and mask, or from the folders of a former result."""
     # A stage's own folder is never linked: what it writes would reach the former result.
-    folders = ("sigproc_results",) if request.first == "basecaller" else ("sigproc_results", "basecaller_results")
+    folders = (
+        ("sigproc_results",)
+        if request.first in ("calibration", "basecaller")
+        else ("sigproc_results", "basecaller_results")
+    )
     link_former(request.run_dir, request.result_dir, folders)
     wells_path = request.result_dir / "sigproc_results" / "1.wells"
     if not wells_path.exists():

@@ -1,12 +1,10 @@
 """The stages, in order: what each runs, which options it has, which files it leaves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import get_type_hints
 
-from ionanalysis.blocks import block_offset
 from ionanalysis.errors import NoLiveBeadsError
 from ionanalysis.executors import open_executor
 from ionanalysis.io.atomic import write_whole
@@ -15,15 +13,26 @@ from ionanalysis.metrics.peak_signal import raw_peak_signal
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.base import Options
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.calibration import (
+    CalibrationFitOptions,
+    CalibrationOptions,
+    RecalibrationOptions,
+    ReferenceOptions,
+)
 from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.options.stage import StageOptions
+from ionanalysis.pipeline.calibrate import (
+    basecaller_inputs,
+    basecaller_options,
+    calibration_files,
+    run_calibration_stage,
+)
 from ionanalysis.pipeline.request import StageContext
 from ionanalysis.plugin.downloads import link_downloads
 from ionanalysis.plugin.inputs import write_plugin_inputs
-from ionanalysis.plugin.ion_params import iso_date
 from ionanalysis.run import open_run
 
 
@@ -36,6 +45,8 @@ class Stage:
     outputs: Callable[[StageContext], list[Path]]
     """Files that a finished stage has left; `--resume` checks them."""
     options: tuple[type[Options], ...] = ()
+    may_leave_nothing: bool = False
+    """Whether a stage may have had nothing to do."""
 
 
 def _beadfind(context):
@@ -67,36 +78,28 @@ def _open_run(context):
 
 
 def _basecaller(context):
-    from ionanalysis.basecaller.stage import BasecallerInputs, BasecallerOptions, run_basecaller
+    from ionanalysis.basecaller.stage import run_basecaller
 
     _expect_library(context.mask_path)
     # Files are named after barcodes: those of another set would stay beside the new ones.
     for pattern in ("*.bam", "unfiltered.*/*.bam", "*_rawlib.ionstats_basecaller.json"):
         for old in context.basecaller_dir.glob(pattern):
             old.unlink()
-    facts = context.facts
-    inputs = BasecallerInputs(
-        wells=context.sigproc_dir / "1.wells",
-        mask=context.mask_path,
-        run_id=facts.run_id,
-        library_key=facts.library_key,
-        tf_key=facts.tf_key,
-        datasets=context.basecaller_dir / "datasets_pipeline.json",
-        offset=block_offset(Path(facts.raw_dir).name) or (0, 0),
-        run_date=iso_date(facts.log.get("start_time", ""), facts.log.get("experiment_name", "")),
-    )
-    kinds = get_type_hints(BasecallerOptions)
-    options = BasecallerOptions(**{part.name: context.option(kinds[part.name]) for part in fields(BasecallerOptions)})
     with open_executor(context.request.executor, context.n_threads) as executor:
         run_basecaller(
-            inputs,
+            basecaller_inputs(context),
             context.basecaller_dir,
-            options,
+            basecaller_options(context),
             executor=executor,
             command_line=context.request.command_line,
             progress=context.progress,
             note=context.note,
         )
+
+
+def _calibration(context):
+    _expect_library(context.mask_path)
+    run_calibration_stage(context)
 
 
 def _expect_library(mask_path):
@@ -157,6 +160,18 @@ _statistics_files = _files(
     "", "basecaller_results/ionstats_basecaller.json", "basecaller_results/TFStats.json", "raw_peak_signal"
 )
 
+_CALLING = (
+    StageOptions,
+    PhaseOptions,
+    SolverOptions,
+    FilterOptions,
+    TrimOptions,
+    BarcodeOptions,
+    ClonalityOptions,
+    FlowTagOptions,
+    CalibrationOptions,
+)
+
 STAGES = (
     Stage("beadfind", _beadfind, _files("sigproc_results", "bfmask.bin", "bfmask.stats"), (BeadfindOptions,)),
     Stage(
@@ -166,19 +181,17 @@ STAGES = (
         (SignalOptions,),
     ),
     Stage(
+        "calibration",
+        _calibration,
+        calibration_files,
+        (*_CALLING, RecalibrationOptions, ReferenceOptions, CalibrationFitOptions),
+        may_leave_nothing=True,
+    ),
+    Stage(
         "basecaller",
         _basecaller,
         _basecaller_files,
-        (
-            StageOptions,
-            PhaseOptions,
-            SolverOptions,
-            FilterOptions,
-            TrimOptions,
-            BarcodeOptions,
-            ClonalityOptions,
-            FlowTagOptions,
-        ),
+        (*_CALLING, RecalibrationOptions),
     ),
     Stage("statistics", _statistics, _statistics_files),
     Stage("report", _report, _files("", "report.html")),

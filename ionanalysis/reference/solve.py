@@ -11,7 +11,7 @@ LITTLE_DOUBT, NO_DOUBT = 8.0, 20.0
 MOST_NOISY = 8.0
 
 
-def solve_reads(flow_base, raw, phase, pinned, response, settings):
+def solve_reads(flow_base, raw, phase, pinned, response, model, table, settings):
     """Signal, prediction, in-phase fraction, n_runs, run_flow, run_length, losses, as the kernel's last arguments."""
     n, n_flows = raw.shape
     signal, predicted = np.zeros((2, n, n_flows), np.float32)
@@ -22,7 +22,8 @@ def solve_reads(flow_base, raw, phase, pinned, response, settings):
         if not np.isfinite(raw[row]).all():
             n_runs[row] = -1
             continue
-        read = Read(flow_base, raw[row], phase[row], pinned[row], response, Settings(*settings))
+        units = response[model[row]][table]
+        read = Read(flow_base, raw[row], phase[row], pinned[row], units, Settings(*settings))
         read.solve()
         n_runs[row] = len(read.runs)
         signal[row], predicted[row] = read.x, read.signal
@@ -77,12 +78,15 @@ class Path:
 
 
 class Read:
-    """One read: its signals `x`, the answer `runs` (flow, length), and what they predict."""
+    """One read: its signals `x`, the answer `runs` (flow, length), and what they predict.
 
-    def __init__(self, flow_base, raw, phase, pinned, response, settings):
+    `units` (n_flows, 25) is the signal of a run by its flow and length.
+    """
+
+    def __init__(self, flow_base, raw, phase, pinned, units, settings):
         self.raw, self.n, self.nuc = np.asarray(raw, float), len(raw), np.asarray(flow_base)
         self.extend, self.stay = (table[0] for table in transition_tables(flow_base, phase[None]))
-        self.set, self.response = settings, response
+        self.set, self.units = settings, units
         in_phase = np.exp(-0.4 * (phase[0] + phase[1]) * np.arange(self.n))
         self.floor = settings.noise + settings.noise_out_of_phase * (1.0 - in_phase)
         self.pinned = [*pinned, *[FREE] * (self.n - len(pinned))]
@@ -108,7 +112,7 @@ class Read:
 
     def unit(self, flow, length):
         """Signal of a run of so many bases, all strands taking it."""
-        return float(self.response[self.nuc[flow], length])
+        return float(self.units[flow, length])
 
     def allowed(self, flow, length):
         """Whether what is known of a flow, if anything, lets a run of this length (or none, 0) be there."""

@@ -55,6 +55,10 @@ def noisy_signals(truth, options, flow_order):
     response = WellResponse(options, (n_rows, n_cols), n_flows)
     flow_gain = (flow_gain * (1 - noise.signal_decay) ** np.arange(n_flows)).astype(np.float32) * response.flow_gain
     nuc_offset = (noise.nuc_offset_sd * stream(seed, Purpose.FLOW, 1).standard_normal(4)).astype(np.float32)
+    if noise.nuc_offset:
+        nuc_offset += np.asarray(noise.nuc_offset, np.float32)
+    if noise.nuc_gain:
+        flow_gain *= np.asarray(noise.nuc_gain, np.float32)[flow_order.bases]
     live = np.isin(truth.kind, ("library", "polyclonal", "tf"))
 
     values = np.empty(truth.shape, np.float32)

@@ -2,9 +2,8 @@
 
 import os
 import shlex
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import get_type_hints
 
 from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.cli.legacy.basecaller_flags import BASECALLER_FLAGS
@@ -16,6 +15,7 @@ from ionanalysis.errors import InputError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
+from ionanalysis.options.calibration import CalibrationOptions
 from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
@@ -30,6 +30,7 @@ CLASSES = (
     BarcodeOptions,
     ClonalityOptions,
     FlowTagOptions,
+    CalibrationOptions,
 )
 
 
@@ -84,8 +85,8 @@ def _options(effects, values, note):
     """Options of all parts of the stage, phase as the flags for it say together."""
     from ionanalysis.basecaller.stage import BasecallerOptions
 
-    kinds = get_type_hints(BasecallerOptions)
-    given = {part.name: effects.option(kinds[part.name]) for part in fields(BasecallerOptions)}
+    options = BasecallerOptions.from_classes(effects.option)
+    given = {"solver": options.solver, "phase": options.phase}
     arguments = {name: effects.arguments.get(name) for name in ("phasing_estimator", "phase_file")}
     if "dephaser" in effects.arguments:
         given["solver"] = replace(given["solver"], gain_drift=gain_drift(effects.arguments["dephaser"]))
@@ -94,11 +95,16 @@ def _options(effects, values, note):
         given["phase"],
         **phase_options(**arguments, fixed=fixed, initial=values.get("initcf-ie-dr"), note=note),
     )
-    return BasecallerOptions(**given)
+    return replace(options, **given)
 
 
 def _check(asked, values, pairs):
     """Refuse what the original refuses, and what would be something else here."""
+    if asked.get("calibration_panel"):
+        raise UsageError(
+            "--calibration-panel is not offered: reads of control barcodes are not told apart; learn the calibration "
+            "from a sample of all reads with --calibration-training=100000."
+        )
     if asked.get("diagonal_state_prog"):
         raise UsageError(
             "--diagonal-state-prog is not offered: the model here has no diagonal states; leave the option out "

@@ -85,12 +85,16 @@ def _unreadable(path):
     """Why a file of phase estimates cannot be read; empty if it can."""
     from ionanalysis.basecaller.phase import PhaseEstimate
 
-    try:
-        # Any shape does: whether the file fits the block is found out, and told, later.
-        PhaseEstimate.read(path, (2**31, 2**31))
-    except InputError as error:
-        return str(error)
-    return ""
+    problem = ""
+    # Our files tell the shape of their block, the original's fit any: whether it is that of the block at hand is found
+    # out, and told, later.
+    for shape in (None, (2**31, 2**31)):
+        try:
+            PhaseEstimate.read(path, shape)
+            return ""
+        except InputError as error:
+            problem = problem or str(error)
+    return problem
 
 
 def wells_normalisation(name):
