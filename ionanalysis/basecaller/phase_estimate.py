@@ -187,10 +187,12 @@ def _estimate(fits: list[PhaseFit], grid, shape, start, least_reads):
         weights = n_reads[enough] / n_reads[enough].sum()
         average = weights @ np.array([fit.values for fit in fits])[enough]
     values = np.array([fit.values if good else average for fit, good in zip(fits, enough, strict=True)])
-    errors = np.array([fit.errors if good else np.full(3, np.nan) for fit, good in zip(fits, enough, strict=True)])
+    errors = np.where(enough[:, None], [fit.errors for fit in fits], np.nan)
+    shared = np.where(enough[:, None], [fit.shared for fit in fits], np.nan)
     return PhaseEstimate(
         values.reshape(*grid, 3),
         errors.reshape(*grid, 3),
         n_reads.reshape(grid).astype(np.int32),
         shape,
+        shared=shared.reshape(*grid, 3),
     )

@@ -29,10 +29,14 @@ _LARGEST_STEP = np.array([0.005, 0.005, 0.002])
 
 @dataclass(frozen=True, eq=False)
 class PhaseFit:
-    """CF, IE, DR of one region, their standard errors, and the number of reads used."""
+    """CF, IE, DR of one region, their standard errors, and the number of reads used.
+
+    `shared` is the part of the errors that more reads do not make smaller.
+    """
 
     values: np.ndarray
     errors: np.ndarray
+    shared: np.ndarray
     n_reads: int
 
 
@@ -60,9 +64,9 @@ def fit_phase(signals, flow_order, start, options):
     Notes
     -----
     Weights are those of a noise that grows with signal, with Huber's limit. Standard errors are of the sandwich
-    form over reads, so they hold when the noise does not; what all reads of a chip share (the gain of a flow) is not in
-    them: over simulated chips of 1000 reads CF and IE scatter by 1.4, DR by 1.8 of their errors. Model: basecaller.md
-    4.1; objective after 13.2.
+    form, clustered both by read and by flow (Cameron, Gelbach and Miller 2011, J. Bus. Econ. Stat. 29:238), so they
+    hold when the noise does not, when residuals of a read belong together, and when those of a flow do in all reads
+    (its gain strays). Model: basecaller.md 4.1; objective after 13.2.
     """
     signals = np.asarray(signals, np.float64)
     signals = signals[np.isfinite(signals).all(axis=1)]
@@ -71,7 +75,7 @@ def fit_phase(signals, flow_order, start, options):
     n_flows = len(flow_order)
     first, end = fitted_flows(n_flows, options)
     if not len(signals) or n_flows <= first:
-        return PhaseFit(values, np.full(3, np.nan), 0)
+        return PhaseFit(values, *np.full((2, 3), np.nan), 0)
     # One gain per read: a local gain would hide droop.
     solver = replace(SolverOptions(), beam=options.beam, gain_drift=0.0)
     # Short stages that end before the fitted flows, or hardly reach into them, would tell nothing.
@@ -121,13 +125,13 @@ def fitted_flows(n_flows, options):
 def _improved(called, flow_order, values, start, solver):
     """The fit to reads whose runs are held fixed, beginning at `values`."""
     for _ in range(3):
-        step, errors, n_used = _step(called, flow_order, values, start, solver)
+        step, errors, shared = _step(called, flow_order, values, start, solver)
         step = np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
         moved = np.clip(values + step, 0.0, _LIMITS) - values
         values = values + moved
         if (np.abs(moved) < 1e-5).all():
             break
-    return PhaseFit(values, errors, n_used)
+    return PhaseFit(values, errors, shared, len(called.signal))
 
 
 def _spread(signals, n):
@@ -179,11 +183,12 @@ def _called_runs(signals, flow_order, values, solver, fitted):
 
 
 def _step(called, flow_order, values, start, solver):
-    """One Gauss-Newton step from `values`: (step, standard errors, reads used)."""
+    """One Gauss-Newton step from `values`: (step, standard errors, their part that all reads share)."""
     n = len(called.signal)
     if n == 0:
-        return np.zeros(3), np.full(3, np.nan), 0
-    per_read, curvature = np.empty((n, 3)), np.empty((n, 3, 3))
+        return np.zeros(3), *np.full((2, 3), np.nan)
+    of_read, curvature = np.empty((n, 3)), np.empty((n, 3, 3))
+    of_flow, scatter = np.empty((len(flow_order), 3)), np.empty((3, 3))
     kernels.fit_sums(
         flow_order.bases,
         called.run_start,
@@ -195,11 +200,16 @@ def _step(called, flow_order, values, start, solver):
         called.first,
         called.end,
         np.array([solver.noise, solver.noise_per_base, _HUBER]),
-        per_read,
+        of_read,
         curvature,
+        of_flow,
+        scatter,
     )
     prior = np.linalg.inv(_PRIOR)
     covariance = np.linalg.inv(curvature.sum(axis=0) + prior)
-    step = covariance @ (per_read.sum(axis=0) - prior @ (values - start))
-    spread = covariance @ (per_read.T @ per_read + prior) @ covariance
-    return step, np.sqrt(np.diag(spread)), n
+    step = covariance @ (of_read.sum(axis=0) - prior @ (values - start))
+    by_read = np.diag(covariance @ (of_read.T @ of_read + prior) @ covariance)
+    # What sums of flows scatter more than single signals would: not less than nothing.
+    by_flow = np.diag(covariance @ (of_flow.T @ of_flow - scatter) @ covariance)
+    shared = np.maximum(by_flow, 0.0)
+    return step, np.sqrt(by_read + shared), np.sqrt(shared)
