@@ -167,4 +167,5 @@ def _call_strip(wells, order, phase, classes, strip, options, keys):
     chosen = np.where(tf[row, col][:, None], scaled[1][places], scaled[0][places])
     pinned = pinned_flows(chosen, flowgrams, tf[row, col].astype(np.intp))
     row, col = row + strip.row, col + strip.col
-    return call_block(chosen, row, col, order, phase.at(row, col), options, pinned=pinned, response=phase.response)
+    of_chip = {"response": phase.response, "noise": phase.noise}
+    return call_block(chosen, row, col, order, phase.at(row, col), options, pinned=pinned, **of_chip)

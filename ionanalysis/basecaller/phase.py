@@ -10,6 +10,7 @@ from ionanalysis.basecaller.phase_json import (
     NAMES,
     phasing_section,
     read_grid,
+    read_noise,
     read_response,
     response_section,
     sections_of_halves,
@@ -106,6 +107,9 @@ class PhaseEstimate:
     response : ndarray of shape (4, 25), float32, or None
         Signal of runs by nucleotide and length (`response.estimate_response`), the same for the whole chip; None where
         it was not estimated: then each base gives as much as any other.
+    noise : ndarray of shape (13,), float32, or None
+        Noise of the whole chip by signal (`noise.estimate_noise`), what qualities rest on; None where it was not
+        estimated: then what the solver expects.
     shared : ndarray of the shape of `values`, float64, or None
         The part of `errors` that all reads of the chip share (flows whose gain strays): averages over halves and
         regions do not lessen it. None stands for 0.
@@ -117,6 +121,7 @@ class PhaseEstimate:
     shape: tuple
     halves: tuple = ()
     response: np.ndarray | None = None
+    noise: np.ndarray | None = None
     shared: np.ndarray | None = None
 
     def __post_init__(self):
@@ -207,6 +212,8 @@ class PhaseEstimate:
         section = phasing_section(self.values, self.errors, self.shared, self.n_reads, self.shape)
         if self.response is not None:
             section["Response"] = response_section(self.response)
+        if self.noise is not None:
+            section["Noise"] = [float(value) for value in self.noise]
         return section
 
     def sections(self):
@@ -236,12 +243,12 @@ class PhaseEstimate:
         spanned = _shape(whole or {}, shape)
         grids = [read_grid(section) for section in halves or [whole]]
         parts = [cls(values, errors, n_reads, spanned, shared=shared) for values, errors, shared, n_reads in grids]
-        response = read_response((whole or {}).get("Response"))
+        response, noise = read_response((whole or {}).get("Response")), read_noise((whole or {}).get("Noise"))
         if len(parts) == 1:
-            return replace(parts[0], response=response)
+            return replace(parts[0], response=response, noise=noise)
         if parts[0].values.shape != parts[1].values.shape:
             raise InputError("phase estimates of the two halves of the reads have grids of different sizes.")
-        return replace(cls.crossed(*parts), response=response)
+        return replace(cls.crossed(*parts), response=response, noise=noise)
 
     def write(self, path):
         """Write as a JSON file that `read` and ``--phase-estimation-file`` understand, the original's too."""

@@ -8,6 +8,7 @@ from threading import Lock
 import numpy as np
 
 from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
+from ionanalysis.basecaller.noise import estimate_noise
 from ionanalysis.basecaller.phase import PhaseEstimate
 from ionanalysis.basecaller.phase_fit import PhaseFit, fit_phase, n_flows_read
 from ionanalysis.basecaller.response import estimate_response
@@ -82,14 +83,14 @@ def phase_of(source, options, *, map_regions=map):
     estimate = PhaseEstimate.crossed(*estimates) if len(estimates) == 2 else estimates[0]
     if not options.response_reads:
         return estimate
-    response = _response(source, Block(0, 0, *shape).tiles(height, width), estimate, options)
-    return replace(estimate, response=response)
+    response, noise = _response_and_noise(source, Block(0, 0, *shape).tiles(height, width), estimate, options)
+    return replace(estimate, response=response, noise=noise)
 
 
-def _response(source, regions, estimate, options):
-    """Response of the chip, from reads of as many regions as it takes, in an order that hops over the chip.
+def _response_and_noise(source, regions, estimate, options):
+    """Response and noise of the chip, from reads of as many regions as it takes, in an order that hops over the chip.
 
-    Its few numbers rest on too many runs for a read's own to matter: it is not crossed.
+    Their few numbers rest on too many runs for a read's own to matter: they are not crossed.
     """
     parts, phases, n_found = [], [], 0
     for number in np.random.default_rng(len(regions)).permutation(len(regions)):
@@ -104,7 +105,8 @@ def _response(source, regions, estimate, options):
     signals, flowgram = np.concatenate(parts), order.key_flowgram(source.key)
     pinned = pinned_flows(signals, [flowgram], np.zeros(len(signals), np.intp))
     solver = replace(SolverOptions(), beam=options.beam)
-    return estimate_response(signals, order, np.concatenate(phases), solver, pinned=pinned)
+    response, solved = estimate_response(signals, order, np.concatenate(phases), solver, pinned=pinned)
+    return response, None if solved is None else estimate_noise(solved, solver)
 
 
 class _Sample:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ionanalysis.basecaller.noise import N_LEVELS
 from ionanalysis.errors import InputError
 from ionanalysis.flows import MAX_RUN, NUCS
 
@@ -149,3 +150,24 @@ def read_response(section):
             "estimate the phase again."
         )
     return response
+
+
+def read_noise(section):
+    """Noise by signal, float32 (N_LEVELS,); None without a section.
+
+    Raises
+    ------
+    InputError
+        If it is no list of that many numbers above 0.
+    """
+    if section is None:
+        return None
+    try:
+        noise = np.array(section, np.float32)
+    except (TypeError, ValueError):
+        noise = np.zeros(0, np.float32)
+    if noise.shape != (N_LEVELS,) or not (np.isfinite(noise) & (noise > 0)).all():
+        raise InputError(
+            f"`Noise` of phase estimates must have {N_LEVELS} numbers above 0, in bases; estimate the phase again."
+        )
+    return noise

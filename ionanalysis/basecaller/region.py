@@ -167,6 +167,7 @@ def _call(job, block, signals, rows, cols, tf, verdict):
         job.solver,
         pinned=pinned,
         response=job.phase.response,
+        noise=job.phase.noise,
     )
     return finish_reads(called, tf, verdict, plan)
 

@@ -41,8 +41,10 @@ def estimate_response(signals, flow_order, phase_values, options, *, pinned=None
     response : ndarray of shape (4, MAX_RUN + 2), float32
         In bases; 0 for length 0, 1 for length 1, rising. The shortfall is ``a k + b k^2`` with k = length - 1 and
         the same a and b for all nucleotides, but for a part of a that is each one's own.
+    solved : dict of ndarray or None
+        The reads as they were called last, as `solve.solve_runs` gives them; None without reads.
     """
-    response = linear_response()
+    response, solved = linear_response(), None
     coefficients = np.zeros(5)
     for _ in range(_ROUNDS if len(signals) else 0):
         solved = solve_runs(signals, flow_order, phase_values, options, pinned=pinned, response=response)
@@ -51,7 +53,7 @@ def estimate_response(signals, flow_order, phase_values, options, *, pinned=None
         response = _response(coefficients)
         if np.abs(coefficients - former).max() < 1e-3:
             break
-    return response
+    return response, solved
 
 
 def _amplitudes(solved, flow_order, response):

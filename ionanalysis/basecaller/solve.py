@@ -12,7 +12,9 @@ from ionanalysis.options.basecaller import SolverOptions
 _LETTERS = np.frombuffer(NUCS.encode(), np.uint8)
 
 
-def call_block(signals, row, col, flow_order, phase_values, options=None, *, pinned=None, response=None, table=None):
+def call_block(
+    signals, row, col, flow_order, phase_values, options=None, *, pinned=None, response=None, noise=None, table=None
+):
     """Call the bases of reads whose signals are already scaled by their key.
 
     Parameters
@@ -30,6 +32,8 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
         What is known of the first flows of each read (`keys.pinned_flows`).
     response : ndarray of shape (4, MAX_RUN + 2), float32, optional
         Signal of runs by nucleotide and length (`PhaseEstimate.response`); each base as much as any other by default.
+    noise : ndarray of shape (noise.N_LEVELS,), float32, optional
+        Noise of the chip by signal (`PhaseEstimate.noise`), for qualities; what the solver expects by default.
     table : PhredTable, optional
         Of our own predictors (`quality.PREDICTORS`); the shipped one by default.
 
@@ -55,7 +59,8 @@ def call_block(signals, row, col, flow_order, phase_values, options=None, *, pin
     phase_values = np.ascontiguousarray(phase_values, np.float64)
     expect_shape("phase_values", phase_values, (len(row), 3), "cf, ie, dr of each read")
     solved = solve_runs(signals, flow_order, phase_values, options, pinned=pinned, response=response)
-    return reads_of_runs(solved, row, col, flow_order, phase_values, base_qualities(solved, options, table))
+    qualities = base_qualities(solved, options, table, noise)
+    return reads_of_runs(solved, row, col, flow_order, phase_values, qualities)
 
 
 def reads_of_runs(solved, row, col, flow_order, phase_values, qualities):
