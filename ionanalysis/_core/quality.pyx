@@ -51,8 +51,8 @@ cdef inline double expected_noise(const Settings* set, double level) noexcept no
     return set.curve[k] + (place - k) * (set.curve[k + 1] - set.curve[k])
 
 
-cdef void risks(const float* losses, const signed char* run_length, Py_ssize_t n_runs, Py_ssize_t n_flows, const Settings* set,
-                Rows* rows) noexcept nogil:
+cdef void risks(const float* losses, const signed char* run_length, Py_ssize_t n_runs, Py_ssize_t n_flows,
+                const Settings* set, Rows* rows) noexcept nogil:
     """`less`, `any`, `first` and `trail` of a read's runs."""
     cdef Py_ssize_t run
     cdef double* less = rows.odds

@@ -199,7 +199,7 @@ class PhaseEstimate:
         known = np.isfinite(self.errors[..., 0])
         if not known.any():
             return np.full(3, np.nan)
-        errors, shared = self.errors[known], self.shared[known]
+        errors, shared = self.errors[known], np.asarray(self.shared)[known]
         own = np.maximum(errors**2 - shared**2, 0.0).sum(axis=0) / known.sum() ** 2
         return np.sqrt(own + shared.mean(axis=0) ** 2)
 

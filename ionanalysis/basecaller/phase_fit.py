@@ -75,7 +75,7 @@ def fit_phase(signals, flow_order, start, options):
     n_flows = len(flow_order)
     first, end = fitted_flows(n_flows, options)
     if not len(signals) or n_flows <= first:
-        return PhaseFit(values, *np.full((2, 3), np.nan), 0)
+        return PhaseFit(values, np.full(3, np.nan), np.full(3, np.nan), 0)
     # One gain per read: a local gain would hide droop.
     solver = replace(SolverOptions(), beam=options.beam, gain_drift=0.0)
     # Short stages that end before the fitted flows, or hardly reach into them, would tell nothing.
