@@ -155,7 +155,8 @@ class FitSums(Kernel):
 
     def run_kernel(self):
         n = len(self.args[-2])
-        self.kernels.fit_sums(*self.args, np.empty((n, 3)), np.empty((n, 3, 3)))
+        outs = np.empty((n, 3)), np.empty((n, 3, 3)), np.empty((len(FLOWS), 3)), np.empty((3, 3))
+        self.kernels.fit_sums(*self.args, *outs)
 
     def run_twin(self):
         phase_twin.fit_sums(*self.args)

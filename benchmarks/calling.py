@@ -19,6 +19,7 @@ from benchmarks.calling_resources import called
 from benchmarks.machine import machine_facts, yardstick_seconds
 from benchmarks.tables import aligned
 from ionanalysis.io.jsonfile import write_json
+from ionanalysis.options.basecaller import TrainingOptions
 
 SEED = 50_001
 """Training takes seeds from 90,001 and from 1,090,001 on; 40,000 chips would have to pass before they meet."""
@@ -60,7 +61,14 @@ def main(argv=None):
         raise SystemExit(f"no chip's name holds {args.only!r}; there are {', '.join(CHIPS)}.")
     pooled = np.sum([chip["by_quality"] for chip in chips], axis=0)
     qualities = quality_bins(pooled)
-    for table in (accuracy_table(chips), phase_table(chips), time_table(chips), quality_table(qualities)):
+    tables = (
+        accuracy_table(chips),
+        phase_table(chips),
+        time_table(chips),
+        quality_table(qualities),
+        honesty_table(chips),
+    )
+    for table in tables:
         print(*table, "", sep="\n")
     path = args.output_dir / f"calling-{started:%Y-%m-%d-%H%M%S}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,8 +133,8 @@ class ReadScores:
         Reads whose first flows were scaled by another gain than the other reads', off by more than 15 %.
     n_lost, n_foreign : int
         Library wells without a read; reads of wells that hold no library bead, or a mixed one.
-    by_quality : ndarray of shape (94, 2), int64
-        Bases by predicted quality: all, and wrong ones.
+    by_quality : ndarray of shape (94, 3), int64
+        Bases by predicted quality: all, wrong ones or ones too many, and right ones behind a missing base.
     """
 
     errors: np.ndarray
@@ -141,7 +149,7 @@ class ReadScores:
 def score_reads(bam, truth):
     """`ReadScores` of a BAM file of library reads of a simulated chip."""
     from ionanalysis.metrics.accuracy import calls_from_bam
-    from ionanalysis.metrics.alignment import MATCH, align, wrong_bases
+    from ionanalysis.metrics.alignment import MATCH, align, base_errors
 
     calls = [call for call in calls_from_bam(bam) if call.bases]
     known = np.array([truth.kind[call.row, call.col] == "library" for call in calls], bool)
@@ -150,9 +158,9 @@ def score_reads(bam, truth):
     # A read may go on into the adapter: what is there is known, too.
     columns = align([call.bases for call in kept], [_behind_key(truth, call) for call in kept])
     n = len(kept)
-    wrong = wrong_bases(columns)
+    errors = base_errors(columns, 0.5)
     quality = np.minimum(np.concatenate([call.qualities for call in kept]), 93)
-    by_quality = [np.bincount(quality, minlength=94), np.bincount(quality[wrong], minlength=94)]
+    by_quality = [np.bincount(quality[chosen], minlength=94) for chosen in (slice(None), errors == 1, errors == 0.5)]
     return ReadScores(
         errors=np.bincount(columns.read[columns.operation != MATCH], minlength=n),
         columns=np.bincount(columns.read, minlength=n),
@@ -222,34 +230,46 @@ def bootstrap(errors, columns, random, n_resamples=_N_RESAMPLES):
     return float(low), float(high)
 
 
-def quality_bins(by_quality, least_expected=LEAST_EXPECTED_ERRORS):
+def quality_bins(by_quality, least_expected=LEAST_EXPECTED_ERRORS, missing_base_share=None):
     """Predicted and observed quality where at least so many errors are expected.
 
     Parameters
     ----------
-    by_quality : ndarray of shape (94, 2), int
-        Bases by predicted quality: all, and wrong ones.
+    by_quality : ndarray of shape (94, 3), int
+        As in `ReadScores`.
+    missing_base_share : float, optional
+        How much of an error a missing base is for the base behind it; as in the training of qualities by default.
 
     Returns
     -------
     list of dict
-        ``predicted``, ``observed`` (one error more counted than seen, so that it is finite), ``n_bases``, ``n_wrong``.
+        ``predicted``, ``observed`` (one error more counted than seen, so that it is finite), the same with missing
+        bases counted in full (``with_missing``) and not at all (``without_missing``), ``n_bases``, ``n_wrong``,
+        ``n_behind_missing``.
 
     Examples
     --------
-    >>> counts = np.zeros((94, 2), int)
-    >>> counts[20], counts[40] = (20_000, 199), (20_000, 0)
-    >>> [(found["predicted"], round(found["observed"], 2)) for found in quality_bins(counts)]
+    >>> counts = np.zeros((94, 3), int)
+    >>> counts[20], counts[40] = (20_000, 149, 100), (20_000, 0, 0)
+    >>> [(found["predicted"], round(found["observed"], 2)) for found in quality_bins(counts, missing_base_share=0.5)]
     [(20, 20.0)]
     """
+    share = TrainingOptions().missing_base_share if missing_base_share is None else missing_base_share
+
+    def observed(n_bases, n_wrong):
+        return float(-10 * np.log10(min((n_wrong + 1) / n_bases, 1)))
+
     return [
         {
             "predicted": quality,
-            "observed": float(-10 * np.log10(min((n_wrong + 1) / n_bases, 1))),
+            "observed": observed(n_bases, n_wrong + share * n_behind),
+            "with_missing": observed(n_bases, n_wrong + n_behind),
+            "without_missing": observed(n_bases, n_wrong),
             "n_bases": int(n_bases),
             "n_wrong": int(n_wrong),
+            "n_behind_missing": int(n_behind),
         }
-        for quality, (n_bases, n_wrong) in enumerate(np.asarray(by_quality))
+        for quality, (n_bases, n_wrong, n_behind) in enumerate(np.asarray(by_quality))
         if n_bases * 10 ** (-quality / 10) >= least_expected
     ]
 
@@ -316,14 +336,31 @@ def quality_table(bins):
     rows = [
         (
             str(found["predicted"]),
-            f"{found['observed']:.2f}",
+            *(f"{found[name]:.2f}" for name in ("observed", "with_missing", "without_missing")),
             f"{found['observed'] - found['predicted']:+.2f}",
-            f"{found['n_bases']:,}",
-            f"{found['n_wrong']:,}",
+            *(f"{found[name]:,}" for name in ("n_bases", "n_wrong", "n_behind_missing")),
         )
         for found in bins
     ]
-    return aligned(("quality", "observed", "off by", "bases", "wrong"), rows)
+    header = ("quality", "observed", "missing in full", "not at all", "off by", "bases", "wrong", "behind missing")
+    return aligned(header, rows)
+
+
+def honesty_table(chips, best=35, worst=7):
+    """How far observed are from predicted qualities, chip by chip."""
+    rows = []
+    for chip in chips:
+        cells = [chip["chip"]]
+        for name in ("observed", "with_missing", "without_missing"):
+            off = [
+                found[name] - found["predicted"]
+                for found in quality_bins(chip["by_quality"])
+                if worst <= found["predicted"] <= best
+            ]
+            cells += [f"{sum(abs(one) <= 1 for one in off)} of {len(off)}", f"{np.mean(off):+.2f}" if off else "-"]
+        rows.append(tuple(cells))
+    header = ("chip", "within 1", "mean off", "missing in full", "mean off", "not at all", "mean off")
+    return aligned(header, rows)
 
 
 def _say(what):

@@ -103,15 +103,16 @@ def test_reads_of_a_wrong_gain_are_counted_on_their_own(tmp_path):
     scores = calling.score_reads(reads.to_bam(tmp_path / "x.bam"), chip.truth)
     assert np.flatnonzero(scores.wrong_gain).tolist() == [3]
     assert np.flatnonzero(scores.errors).tolist() == [5] and scores.errors[5] == 1
-    assert (scores.n_lost, scores.n_foreign, scores.by_quality[20, 1]) == (0, 0, 1)
+    assert (scores.n_lost, scores.n_foreign, scores.by_quality[20, 1:].sum()) == (0, 0, 1)
     figures = calling.summary(scores, np.random.default_rng(1))
     assert figures["error_rate_low"] == 0 < figures["error_rate"] < figures["error_rate_high"]
 
 
 def test_qualities_are_judged_where_enough_errors_are_expected():
-    counts = np.zeros((94, 2), int)
-    counts[10], counts[30], counts[31] = (1000, 99), (100_000, 49), (100_000, 300)
-    ten, thirty = calling.quality_bins(counts)
+    counts = np.zeros((94, 3), int)
+    counts[10], counts[30], counts[31] = (1000, 49, 100), (100_000, 29, 40), (100_000, 300, 0)
+    ten, thirty = calling.quality_bins(counts, missing_base_share=0.5)
+    assert [round(ten[name], 2) for name in ("with_missing", "without_missing")] == [8.24, 13.01]
     assert (ten["predicted"], round(ten["observed"], 6)) == (10, 10)
     assert thirty["observed"] == pytest.approx(30 + 10 * np.log10(2), abs=1e-9)
 

@@ -9,7 +9,8 @@ import pytest
 from ionanalysis.basecaller import call_bases, estimate_phase
 from ionanalysis.io.mask import read_mask
 from ionanalysis.metrics.accuracy import calls_from_reads, errors_in_first_bases
-from ionanalysis.metrics.alignment import MATCH, align, wrong_bases
+from ionanalysis.metrics.alignment import MATCH, align, base_errors
+from ionanalysis.options.basecaller import TrainingOptions
 from ionanalysis.wells import open_wells
 
 pytestmark = pytest.mark.golden
@@ -54,16 +55,24 @@ def test_errors_of_the_synthetic_chip(calls_s60):
     assert 100 * (columns.operation != MATCH).mean() < 0.32
 
 
+def off_by_quality(quality, errors, ranges):
+    """Observed minus claimed quality of each range with at least 30 expected errors, and two standard errors of it."""
+    found = {}
+    for least, most in ranges:
+        chosen = (quality >= least) & (quality < most)
+        claimed = (10 ** (-quality[chosen].astype(float) / 10)).sum()
+        if claimed >= 30:
+            found[least, most] = -10 * np.log10(errors[chosen].sum() / claimed), 8.7 / np.sqrt(claimed)
+    return found
+
+
 def test_qualities_of_the_synthetic_chip(calls_s60):
     _, reads, inserts = calls_s60
     columns, quality = aligned(reads, inserts)
-    quality, wrong = quality.astype(float), wrong_bases(columns)
-    # The chip lacks the drifts of the training chips: qualities may be too modest, hardly too high.
-    for least, most, modest in ((7, 15, 2.0), (15, 22, 2.0), (22, 30, 3.0), (30, 40, 6.0)):
-        chosen = (quality >= least) & (quality < most)
-        claimed = -10 * np.log10((10 ** (-quality[chosen] / 10)).mean())
-        found = -10 * np.log10(wrong[chosen].mean())
-        assert -1.5 < found - claimed < modest, (least, most, claimed, found)
+    errors = base_errors(columns, TrainingOptions().missing_base_share)
+    found = off_by_quality(quality, errors, ((7, 10), (10, 14), (14, 20), (20, 36)))
+    assert len(found) >= 3
+    assert all(abs(off) < 1 + unsure for off, unsure in found.values()), found
 
 
 @pytest.fixture(scope="module")

@@ -30,4 +30,6 @@ def fit_sums(
     noise: NDArray[np.float64],
     gradient: NDArray[np.float64],
     curvature: NDArray[np.float64],
+    of_flow: NDArray[np.float64],
+    scatter: NDArray[np.float64],
 ) -> None: ...

@@ -166,12 +166,14 @@ cdef void fit_one(
     double* weight,                     # (n_flows,) scratch
     double* gradient,                   # (3,) out
     double* curvature,                  # (3, 3) out
+    double* of_flow,                    # (n_flows, 3) in and out: gradients of flows, added to; or NULL
+    double* scatter,                    # (3, 3) in and out: products of single gradients, added to
 ) noexcept nogil:
     cdef double ridge = 1e-9
     # Weighted inner products of gain, offset, residual and the three derivatives; least squares on the first two
     # turns into a Schur complement.
     cdef double gg, go, oo, gr, er, scale, gain, offset, w, p, r, u, v
-    cdef double[3] gs, os, along, across
+    cdef double[3] gs, os, along, across, single
     cdef double[9] ss
     cdef double[3] sr
     cdef Py_ssize_t flow, k, m, step
@@ -223,6 +225,17 @@ cdef void fit_one(
             v -= ridge * (along[k] * along[m] + across[k] * across[m])
             curvature[3 * k + m] = v
             curvature[3 * m + k] = v
+    if of_flow == NULL:
+        return
+    for flow in range(first, end):
+        w, p = weight[flow], predicted[flow]
+        r = w * (measured[flow] - p - gain * p - offset)
+        for k in range(3):
+            single[k] = r * (slope[k * n_flows + flow] - along[k] * p - across[k])
+            of_flow[3 * flow + k] += single[k]
+        for k in range(3):
+            for m in range(3):
+                scatter[3 * k + m] += single[k] * single[m]
 
 
 def fit_sums(
@@ -238,6 +251,8 @@ def fit_sums(
     const double[::1] noise,            # (3,) in: noise without signal and per base, Huber's limit in units of both
     double[:, ::1] gradient,            # (n, 3) out
     double[:, :, ::1] curvature,        # (n, 3, 3) out
+    double[:, ::1] of_flow,             # (n_flows, 3) out: each flow's part of the gradient; (0, 3) if not wanted
+    double[:, ::1] scatter,             # (3, 3) out: sum over flows and reads of products of their parts
 ):
     """Fill each read's part of the normal equations of cf, ie, dr, gain and offset of the read projected out.
 
@@ -252,6 +267,8 @@ def fit_sums(
         raise MemoryError
     gradient[:] = 0.0
     curvature[:] = 0.0
+    of_flow[:] = 0.0
+    scatter[:] = 0.0
     with nogil:
         for read in range(signal.shape[0]):
             if end[read] - first < LEAST_FLOWS or run_start[read + 1] <= run_start[read]:
@@ -260,5 +277,6 @@ def fit_sums(
                         run_start[read + 1] - run_start[read], phase[0], phase[1], phase[2], cutoff, work,
                         predicted, slope, NULL)
             fit_one(predicted, slope, &signal[read, 0], n_flows, first, end[read], noise[0], noise[1], noise[2],
-                    weight, &gradient[read, 0], &curvature[read, 0, 0])
+                    weight, &gradient[read, 0], &curvature[read, 0, 0],
+                    &of_flow[0, 0] if of_flow.shape[0] else NULL, &scatter[0, 0])
     free(work)

@@ -15,33 +15,44 @@ cdef extern from "elementary.h" nogil:
 
 cdef enum:
     BATCH = 64  # bases looked up at a time
+    LEVELS = 13  # of the noise curve
+
+cdef double USUAL = 0.798  # mean absolute deviation of a Gauss, in sd
 
 
 cdef struct Settings:
     double least_risk, greatest_risk      # log odds
     double keep                           # weight of odds one run away
-    double least_signal                   # bases: flows with less do not count as signal
-    double noise, noise_per_base          # expected noise, bases
-    double noise_prior, usual_noise       # flows, units of expected noise
+    double noise, noise_per_base          # noise that the solver expects, bases
+    double noise_prior                    # flows
+    double levels_per_base
+    const double* curve                   # (LEVELS,) noise of the chip by signal, bases
     Py_ssize_t near_flows
 
 
 cdef struct Rows:                         # one read each; runs or flows
-    double* less                          # (n_flows,) log odds that the run has a base less
+    double* less                          # (n_flows,) log odds that a base of the run is one too many
     double* odds                          # (3, n_flows) a base less, a base more, a missing run
     double* any                           # (n_flows + 4,) log odds of any of them, two of padding on each side
     double* first                         # (n_flows,) log odds blamed on the first base
     double* trail                         # (n_flows,)
     double* deviation                     # (n_flows + 1,) running sum
-    double* counted                       # (n_flows + 1,) running number
+    double* noise                         # (n_flows,) of runs
 
 
 cdef inline double within(double value, double least, double most) noexcept nogil:
     return least if value < least else most if value > most else value
 
 
-cdef void risks(const float* losses, Py_ssize_t n_runs, Py_ssize_t n_flows, const Settings* set,
-                Rows* rows) noexcept nogil:
+cdef inline double expected_noise(const Settings* set, double level) noexcept nogil:
+    """Noise of the chip at a signal, between the levels of its curve."""
+    cdef double place = within(level * set.levels_per_base, 0.0, LEVELS - 1.0)
+    cdef Py_ssize_t k = <Py_ssize_t>within(place, 0.0, LEVELS - 2.0)
+    return set.curve[k] + (place - k) * (set.curve[k + 1] - set.curve[k])
+
+
+cdef void risks(const float* losses, const signed char* run_length, Py_ssize_t n_runs, Py_ssize_t n_flows,
+                const Settings* set, Rows* rows) noexcept nogil:
     """`less`, `any`, `first` and `trail` of a read's runs."""
     cdef Py_ssize_t run
     cdef double* less = rows.odds
@@ -57,9 +68,15 @@ cdef void risks(const float* losses, Py_ssize_t n_runs, Py_ssize_t n_flows, cons
     exponentials(rows.less, less, n_runs)
     exponentials(more, more, n_runs)
     exponentials(missing, missing, n_runs)
-    rows.first[0] = less[0] + least_odds + missing[0]
+    # Which base of a run is one too many, nobody can tell: each has an equal share.
+    rows.first[0] = less[0] / run_length[0] + least_odds + missing[0]
     for run in range(1, n_runs):
-        rows.first[run] = less[run] + more[run - 1] + missing[run]
+        rows.first[run] = less[run] / run_length[run] + more[run - 1] + missing[run]
+    for run in range(n_runs):
+        rows.trail[run] = run_length[run]
+    logarithms(rows.trail, rows.trail, n_runs)
+    for run in range(n_runs):
+        rows.less[run] -= rows.trail[run]
     logarithms(rows.first, rows.first, n_runs)
     for run in range(n_runs):
         less[run] = within(less[run] + more[run] + missing[run], least_odds, most_odds)
@@ -81,27 +98,27 @@ cdef void risks(const float* losses, Py_ssize_t n_runs, Py_ssize_t n_flows, cons
     logarithms(rows.trail, rows.trail, n_runs)
 
 
-cdef void noise_sums(const float* signal, const float* predicted, Py_ssize_t n_flows, Py_ssize_t end,
-                     const Settings* set, Rows* rows) noexcept nogil:
-    """Running sums of the deviation and number of flows with signal, up to flow `end`."""
-    cdef Py_ssize_t flow
-    cdef double expected, level, there, total = 0.0, number = 0.0
-    for flow in range(end + 1):
+cdef void run_noise(const float* signal, const float* predicted, const short* run_flow, Py_ssize_t n_runs,
+                    Py_ssize_t n_flows, const Settings* set, Rows* rows) noexcept nogil:
+    """Noise of each run of a read: the chip's at its signal, times how much noisier the flows around it are."""
+    cdef Py_ssize_t flow, run, first, last, end = run_flow[n_runs - 1] + 1
+    cdef double level, deviation, there, total = 0.0
+    for flow in range(end):
         level = predicted[flow]
-        expected = set.noise + set.noise_per_base * (level if level > 0.0 else 0.0)
-        expected = fabs(signal[flow] - level) / expected
-        there = 1.0 if level > set.least_signal else 0.0
-        rows.deviation[flow + 1] = there * (expected if expected < 10.0 else 10.0)
-        rows.counted[flow + 1] = there
-    rows.deviation[0] = rows.counted[0] = 0.0
-    for flow in range(end + 1):
+        deviation = fabs(signal[flow] - level) / expected_noise(set, level)
+        rows.deviation[flow + 1] = deviation if deviation < 6.0 else 6.0
+    rows.deviation[0] = 0.0
+    for flow in range(end):
         total += rows.deviation[flow + 1]
-        number += rows.counted[flow + 1]
         rows.deviation[flow + 1] = total
-        rows.counted[flow + 1] = number
-    for flow in range(end + 1, n_flows):
-        rows.deviation[flow + 1] = total
-        rows.counted[flow + 1] = number
+    for run in range(n_runs):
+        flow = run_flow[run]
+        first, last = max(flow - set.near_flows, 0), min(flow + set.near_flows + 1, end)
+        deviation = rows.deviation[last] - rows.deviation[first] + set.noise_prior * USUAL
+        there = (last - first + set.noise_prior) * USUAL
+        level = predicted[flow]
+        rows.noise[run] = (deviation / there * expected_noise(set, level)
+                           / (set.noise + set.noise_per_base * within(level, 0.0, 8.0)))
 
 
 cdef inline double greatest(double a, double b) noexcept nogil:
@@ -116,48 +133,43 @@ def quality_predictors(
     const short[:, ::1] run_flow,         # (n, n_flows) in: the first n_runs of each row hold
     const signed char[:, ::1] run_length,  # (n, n_flows) in
     const float[:, :, ::1] losses,        # (n, n_flows, 3) in: nats lost with a base less, one more, a run more before
-    const double[::1] settings,           # (9,) in: see Settings
+    const double[::1] settings,           # (20,) in: see Settings
     float[:, ::1] out,                    # (n_bases, 6) out
 ):
     """Fill the predictors of all bases, in the order of reads. Shapes are the caller's duty."""
-    cdef Py_ssize_t n_flows = signal.shape[1], read, run, base = 0, flow, first, last, end, k, _base
+    cdef Py_ssize_t n_flows = signal.shape[1], read, run, base = 0, flow, k, _base
     cdef Rows rows
     cdef Settings set
-    cdef double* work = <double*> malloc((9 * n_flows + 16) * sizeof(double))
-    cdef double noise
+    cdef double* work = <double*> malloc((9 * n_flows + 8) * sizeof(double))
     cdef float[6] own
     if work == NULL:
         raise MemoryError
     rows.less, rows.odds, rows.any = work, work + n_flows, work + 4 * n_flows
     rows.first, rows.trail = work + 5 * n_flows + 4, work + 6 * n_flows + 4
-    rows.deviation, rows.counted = work + 7 * n_flows + 4, work + 8 * n_flows + 5
-    set.least_risk, set.greatest_risk, set.keep, set.least_signal = settings[0], settings[1], settings[2], settings[3]
-    set.noise, set.noise_per_base, set.noise_prior = settings[4], settings[5], settings[6]
-    set.usual_noise, set.near_flows = settings[7], <Py_ssize_t>settings[8]
+    rows.deviation, rows.noise = work + 7 * n_flows + 4, work + 8 * n_flows + 5
+    set.least_risk, set.greatest_risk, set.keep = settings[0], settings[1], settings[2]
+    set.noise, set.noise_per_base, set.noise_prior = settings[3], settings[4], settings[5]
+    set.near_flows, set.levels_per_base, set.curve = <Py_ssize_t>settings[6], settings[7], &settings[8]
     with nogil:
         for read in range(signal.shape[0]):
             if n_runs[read] < 1:
                 continue
-            risks(&losses[read, 0, 0], n_runs[read], n_flows, &set, &rows)
-            end = run_flow[read, n_runs[read] - 1]
-            noise_sums(&signal[read, 0], &predicted[read, 0], n_flows, end, &set, &rows)
+            risks(&losses[read, 0, 0], &run_length[read, 0], n_runs[read], n_flows, &set, &rows)
+            run_noise(&signal[read, 0], &predicted[read, 0], &run_flow[read, 0], n_runs[read], n_flows, &set, &rows)
             for run in range(n_runs[read]):
                 flow = run_flow[read, run]
-                first, last = max(flow - set.near_flows, 0), min(flow + set.near_flows + 1, n_flows)
-                noise = rows.deviation[last] - rows.deviation[first] + set.noise_prior * set.usual_noise
-                noise /= rows.counted[last] - rows.counted[first] + set.noise_prior
                 own[0] = <float>rows.first[run]
                 own[1] = <float>greatest(greatest(rows.any[run], rows.any[run + 1]),
                                          greatest(rows.any[run + 3], rows.any[run + 4]))
                 own[2] = <float>rows.trail[run]
-                own[3] = <float>noise
+                own[3] = <float>(greatest(rows.noise[run], rows.noise[run - 1]) if run > 0 else rows.noise[run])
                 own[4] = <float>(run_length[read, run - 1] if run > 0 else 0)
                 own[5] = <float>(1.0 - inphase[read, flow])
                 for _base in range(run_length[read, run]):
                     for k in range(6):
                         out[base, k] = own[k]
                     base += 1
-                    own[0], own[4] = <float>rows.less[run], 0.0
+                    own[0], own[3], own[4] = <float>rows.less[run], <float>rows.noise[run], 0.0
     free(work)
 
 

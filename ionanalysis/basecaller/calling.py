@@ -178,4 +178,4 @@ def _call_strip(wells, order, phase, classes, strip, options, keys, calibration)
     rates, models = phase.at(row, col), {"response": phase.response}
     if calibration is not None:
         models = calibration.of_reads(row, col, order, rates, ~is_tf, phase.response)
-    return call_block(chosen, row, col, order, rates, options, pinned=pinned, **models)
+    return call_block(chosen, row, col, order, rates, options, pinned=pinned, noise=phase.noise, **models)

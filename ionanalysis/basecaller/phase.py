@@ -10,6 +10,7 @@ from ionanalysis.basecaller.phase_json import (
     NAMES,
     phasing_section,
     read_grid,
+    read_noise,
     read_response,
     response_section,
     sections_of_halves,
@@ -106,6 +107,12 @@ class PhaseEstimate:
     response : ndarray of shape (4, 25), float32, or None
         Signal of runs by nucleotide and length (`response.estimate_response`), the same for the whole chip; None where
         it was not estimated: then each base gives as much as any other.
+    noise : ndarray of shape (13,), float32, or None
+        Noise of the whole chip by signal (`noise.estimate_noise`), what qualities rest on; None where it was not
+        estimated: then what the solver expects.
+    shared : ndarray of the shape of `values`, float64, or None
+        The part of `errors` that all reads of the chip share (flows whose gain strays): averages over halves and
+        regions do not lessen it. None stands for 0.
     """
 
     values: np.ndarray
@@ -114,9 +121,14 @@ class PhaseEstimate:
     shape: tuple
     halves: tuple = ()
     response: np.ndarray | None = None
+    noise: np.ndarray | None = None
+    shared: np.ndarray | None = None
 
     def __post_init__(self):
+        if self.shared is None:
+            object.__setattr__(self, "shared", np.where(np.isnan(self.errors), np.nan, 0.0))
         expect_shape("errors", self.errors, self.values.shape, "as values")
+        expect_shape("shared", self.shared, self.values.shape, "as values")
         expect_shape("n_reads", self.n_reads, self.values.shape[:2], "one number per region")
 
     @classmethod
@@ -128,12 +140,15 @@ class PhaseEstimate:
     @classmethod
     def crossed(cls, even, odd):
         """The estimate whose halves are `even` and `odd`, of the same grid."""
+        shared = (even.shared + odd.shared) / 2
+        own = even.errors**2 - even.shared**2 + odd.errors**2 - odd.shared**2
         return cls(
             (even.values + odd.values) / 2,
-            np.sqrt(even.errors**2 + odd.errors**2) / 2,
+            np.sqrt(np.maximum(own, 0.0) / 4 + shared**2),
             even.n_reads + odd.n_reads,
             even.shape,
             (even, odd),
+            shared=shared,
         )
 
     @property
@@ -184,7 +199,9 @@ class PhaseEstimate:
         known = np.isfinite(self.errors[..., 0])
         if not known.any():
             return np.full(3, np.nan)
-        return np.sqrt((self.errors[known] ** 2).sum(axis=0)) / known.sum()
+        errors, shared = self.errors[known], np.asarray(self.shared)[known]
+        own = np.maximum(errors**2 - shared**2, 0.0).sum(axis=0) / known.sum() ** 2
+        return np.sqrt(own + shared.mean(axis=0) ** 2)
 
     def to_json(self):
         """The object under ``Phasing`` of BaseCaller.json (basecaller.md 3.7), without the halves.
@@ -192,9 +209,11 @@ class PhaseEstimate:
         More than the original's: standard errors, numbers of reads, and the size of the block. Ours is the average of
         both halves, the original's repeats the second.
         """
-        section = phasing_section(self.values, self.errors, self.n_reads, self.shape)
+        section = phasing_section(self.values, self.errors, self.shared, self.n_reads, self.shape)
         if self.response is not None:
             section["Response"] = response_section(self.response)
+        if self.noise is not None:
+            section["Noise"] = [float(value) for value in self.noise]
         return section
 
     def sections(self):
@@ -223,13 +242,13 @@ class PhaseEstimate:
         whole, halves = sections_of_halves(content)
         spanned = _shape(whole or {}, shape)
         grids = [read_grid(section) for section in halves or [whole]]
-        parts = [cls(values, errors, n_reads, spanned) for values, errors, n_reads in grids]
-        response = read_response((whole or {}).get("Response"))
+        parts = [cls(values, errors, n_reads, spanned, shared=shared) for values, errors, shared, n_reads in grids]
+        response, noise = read_response((whole or {}).get("Response")), read_noise((whole or {}).get("Noise"))
         if len(parts) == 1:
-            return replace(parts[0], response=response)
+            return replace(parts[0], response=response, noise=noise)
         if parts[0].values.shape != parts[1].values.shape:
             raise InputError("phase estimates of the two halves of the reads have grids of different sizes.")
-        return replace(cls.crossed(*parts), response=response)
+        return replace(cls.crossed(*parts), response=response, noise=noise)
 
     def write(self, path):
         """Write as a JSON file that `read` and ``--phase-estimation-file`` understand, the original's too."""

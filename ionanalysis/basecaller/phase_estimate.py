@@ -7,6 +7,7 @@ from threading import Lock
 import numpy as np
 
 from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
+from ionanalysis.basecaller.noise import estimate_noise
 from ionanalysis.basecaller.phase import PhaseEstimate
 from ionanalysis.basecaller.phase_fit import PhaseFit, fit_phase, lead_phase, n_flows_read, training_solver
 from ionanalysis.basecaller.response import estimate_response
@@ -89,14 +90,14 @@ def phase_of(source, options, *, map_regions=map):
     estimate = PhaseEstimate.crossed(*estimates) if len(estimates) == 2 else estimates[0]
     if not options.response_reads:
         return estimate
-    response = _response(source, samples, estimate, options, map_regions)
-    return replace(estimate, response=response)
+    response, noise = _response_and_noise(source, samples, estimate, options, map_regions)
+    return replace(estimate, response=response, noise=noise)
 
 
-def _response(source, samples, estimate, options, map_parts):
-    """Response of the chip, from reads of as many regions as it takes, in an order that hops over the chip.
+def _response_and_noise(source, samples, estimate, options, map_parts):
+    """Response and noise of the chip, from reads of as many regions as it takes, in an order that hops over the chip.
 
-    Its few numbers rest on too many runs for a read's own to matter: it is not crossed.
+    Their few numbers rest on too many runs for a read's own to matter: they are not crossed.
     """
     parts, phases, n_found = [], [], 0
     for number in samples.order:
@@ -110,9 +111,11 @@ def _response(source, samples, estimate, options, map_parts):
     order = source.flow_order.limited(n_flows_read(source.flow_order, options))
     signals, flowgram = np.concatenate(parts), order.key_flowgram(source.key)
     pinned = pinned_flows(signals, [flowgram], np.zeros(len(signals), np.intp))
-    return estimate_response(
-        signals, order, np.concatenate(phases), training_solver(options), pinned=pinned, map_parts=map_parts
+    solver = training_solver(options)
+    response, solved = estimate_response(
+        signals, order, np.concatenate(phases), solver, pinned=pinned, map_parts=map_parts
     )
+    return response, None if solved is None else estimate_noise(solved, solver)
 
 
 class _Samples:
@@ -205,10 +208,12 @@ def _estimate(fits: list[PhaseFit], grid, shape, start, least_reads):
         weights = n_reads[enough] / n_reads[enough].sum()
         average = weights @ np.array([fit.values for fit in fits])[enough]
     values = np.array([fit.values if good else average for fit, good in zip(fits, enough, strict=True)])
-    errors = np.array([fit.errors if good else np.full(3, np.nan) for fit, good in zip(fits, enough, strict=True)])
+    errors = np.where(enough[:, None], [fit.errors for fit in fits], np.nan)
+    shared = np.where(enough[:, None], [fit.shared for fit in fits], np.nan)
     return PhaseEstimate(
         values.reshape(*grid, 3),
         errors.reshape(*grid, 3),
         n_reads.reshape(grid).astype(np.int32),
         shape,
+        shared=shared.reshape(*grid, 3),
     )

@@ -37,10 +37,14 @@ _LARGEST_STEP = np.array([0.005, 0.005, 0.002])
 
 @dataclass(frozen=True, eq=False)
 class PhaseFit:
-    """CF, IE, DR of one region, their standard errors, and the number of reads used."""
+    """CF, IE, DR of one region, their standard errors, and the number of reads used.
+
+    `shared` is the part of the errors that more reads do not make smaller.
+    """
 
     values: np.ndarray
     errors: np.ndarray
+    shared: np.ndarray
     n_reads: int
 
 
@@ -104,14 +108,14 @@ def fit_phase(signals, flow_order, start, options, *, lead=None):
     Notes
     -----
     Weights are those of a noise that grows with signal, with Huber's limit. Standard errors are of the sandwich
-    form over reads, so they hold when the noise does not; what all reads of a chip share (the gain of a flow) is not in
-    them: over simulated chips of 1000 reads CF and IE scatter by 1.4, DR by 1.8 of their errors. Model: basecaller.md
-    4.1; objective after 13.2.
+    form, clustered both by read and by flow (Cameron, Gelbach and Miller 2011, J. Bus. Econ. Stat. 29:238), so they
+    hold when the noise does not, when residuals of a read belong together, and when those of a flow do in all reads
+    (its gain strays). Model: basecaller.md 4.1; objective after 13.2.
     """
     problem = _Problem.of(flow_order, start, options)
     signals = _finite(signals)
     if not len(signals) or problem is None:
-        return PhaseFit(np.array(start, np.float64), np.full(3, np.nan), 0)
+        return PhaseFit(np.array(start, np.float64), np.full(3, np.nan), np.full(3, np.nan), 0)
     values = lead_phase(signals, flow_order, start, options) if lead is None else lead
     first, last = problem.stages[0], problem.stages[-1]
     if first < last:
@@ -123,7 +127,7 @@ def fit_phase(signals, flow_order, start, options, *, lead=None):
 
 def training_solver(options):
     """`SolverOptions` for reads that are called to learn from: some errors more than need be change no average."""
-    return SolverOptions(beam=options.beam, drop_limit=6.0, rounds=1)
+    return SolverOptions(beam=options.beam, fast=True)
 
 
 def n_flows_read(flow_order, options):
@@ -242,20 +246,21 @@ class _Problem:
         """The fit to reads whose runs are held fixed, beginning at `values`."""
         bases = self.flow_order.limited(limit).bases
         for _ in range(3):
-            step, errors, n_used = self._step(called, bases, values)
+            step, errors, shared = self._step(called, bases, values)
             step = np.clip(step, -_LARGEST_STEP, _LARGEST_STEP)
             moved = np.clip(values + step, 0.0, _LIMITS) - values
             values = values + moved
             if (np.abs(moved) < _CLOSE).all():
                 break
-        return PhaseFit(values, errors, n_used)
+        return PhaseFit(values, errors, shared, len(called.signal))
 
     def _step(self, called, bases, values):
-        """One Gauss-Newton step from `values`: (step, standard errors, reads used)."""
+        """One Gauss-Newton step from `values`: (step, standard errors, their part that all reads share)."""
         n = len(called.signal)
         if n == 0:
-            return np.zeros(3), np.full(3, np.nan), 0
-        per_read, curvature = np.empty((n, 3)), np.empty((n, 3, 3))
+            return np.zeros(3), *np.full((2, 3), np.nan)
+        of_read, curvature = np.empty((n, 3)), np.empty((n, 3, 3))
+        of_flow, scatter = np.empty((len(bases), 3)), np.empty((3, 3))
         kernels.fit_sums(
             bases,
             called.run_start,
@@ -267,11 +272,16 @@ class _Problem:
             called.first,
             called.end,
             np.array([self.solver.noise, self.solver.noise_per_base, _HUBER]),
-            per_read,
+            of_read,
             curvature,
+            of_flow,
+            scatter,
         )
         prior = np.linalg.inv(_PRIOR)
         covariance = np.linalg.inv(curvature.sum(axis=0) + prior)
-        step = covariance @ (per_read.sum(axis=0) - prior @ (values - self.start))
-        spread = covariance @ (per_read.T @ per_read + prior) @ covariance
-        return step, np.sqrt(np.diag(spread)), n
+        step = covariance @ (of_read.sum(axis=0) - prior @ (values - self.start))
+        by_read = np.diag(covariance @ (of_read.T @ of_read + prior) @ covariance)
+        # What sums of flows scatter more than single signals would: not less than nothing.
+        by_flow = np.diag(covariance @ (of_flow.T @ of_flow - scatter) @ covariance)
+        shared = np.maximum(by_flow, 0.0)
+        return step, np.sqrt(by_read + shared), np.sqrt(shared)

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from ionanalysis.basecaller.noise import N_LEVELS
 from ionanalysis.errors import InputError
 from ionanalysis.flows import MAX_RUN, NUCS
 
 NAMES = ("CF", "IE", "DR")
 
 
-def phasing_section(values, errors, n_reads, shape):
+def phasing_section(values, errors, shared, n_reads, shape):
     """Section ``Phasing``: one grid of regions, its averages, and (ours) standard errors, reads and the block.
 
     Lists run down the columns of the grid: index = region row + region column * RegionRows.
@@ -18,13 +19,15 @@ def phasing_section(values, errors, n_reads, shape):
     content |= {"RegionRows": n_rows, "RegionCols": n_cols, "BlockRows": shape[0], "BlockCols": shape[1]}
     for k, name in enumerate(NAMES):
         content[f"{name}byRegion"] = values[..., k].ravel("F").tolist()
-    for k, name in enumerate(NAMES):
-        content[f"{name}ErrorByRegion"] = _plain(errors[..., k].ravel("F"))
+    for kind, numbers in (("Error", errors), ("SharedError", shared)):
+        for k, name in enumerate(NAMES):
+            content[f"{name}{kind}ByRegion"] = _plain(numbers[..., k].ravel("F"))
     content["ReadsByRegion"] = n_reads.ravel("F").tolist()
     return content
 
 
-_LISTS = (*(f"{name}{kind}" for kind in ("byRegion", "ErrorByRegion") for name in NAMES), "ReadsByRegion")
+_KINDS = ("byRegion", "ErrorByRegion", "SharedErrorByRegion")
+_LISTS = (*(f"{name}{kind}" for kind in _KINDS for name in NAMES), "ReadsByRegion")
 
 
 def subset_section(halves):
@@ -70,14 +73,14 @@ def sections_of_halves(content):
 
 
 def read_grid(section):
-    """Values, errors and numbers of reads of a `phasing_section`, or of an entry of ``TrainSubset``.
+    """Values, errors, their shared part and numbers of reads of a `phasing_section`, or of an entry of ``TrainSubset``.
 
     Regions whose rates are all 0 or less are not estimates (basecaller.md 3.3, 3.6); they get the average of
     the others.
 
     Returns
     -------
-    values, errors : ndarray of shape (n_region_rows, n_region_cols, 3), float64
+    values, errors, shared : ndarray of shape (n_region_rows, n_region_cols, 3), float64
     n_reads : ndarray of shape (n_region_rows, n_region_cols), int32
 
     Raises
@@ -96,7 +99,9 @@ def read_grid(section):
     unknown = [None] * n_regions
     try:
         values = _grid(lists, n_rows, n_cols)
-        errors = _grid([section.get(f"{name}ErrorByRegion", unknown) for name in NAMES], n_rows, n_cols)
+        errors, shared = (
+            _grid([section.get(f"{name}{kind}", unknown) for name in NAMES], n_rows, n_cols) for kind in _KINDS[1:]
+        )
         n_reads = np.nan_to_num(_grid([section.get("ReadsByRegion", unknown)], n_rows, n_cols)[..., 0])
     except (TypeError, ValueError) as error:
         raise InputError(f"phase estimates must be lists of numbers ({error}).") from None
@@ -105,7 +110,9 @@ def read_grid(section):
         raise InputError("phase estimates must be fractions per flow, at least 0, below 1.")
     if estimated.any():
         values[~estimated] = values[estimated].mean(axis=0)
-    return np.maximum(values, 0.0), errors, n_reads.astype(np.int32)
+    # Files of before have no shared part.
+    shared = np.where(np.isnan(shared) & ~np.isnan(errors), 0.0, shared)
+    return np.maximum(values, 0.0), errors, shared, n_reads.astype(np.int32)
 
 
 def _grid(lists, n_rows, n_cols):
@@ -143,3 +150,24 @@ def read_response(section):
             "estimate the phase again."
         )
     return response
+
+
+def read_noise(section):
+    """Noise by signal, float32 (N_LEVELS,); None without a section.
+
+    Raises
+    ------
+    InputError
+        If it is no list of that many numbers above 0.
+    """
+    if section is None:
+        return None
+    try:
+        noise = np.array(section, np.float32)
+    except (TypeError, ValueError):
+        noise = np.zeros(0, np.float32)
+    if noise.shape != (N_LEVELS,) or not (np.isfinite(noise) & (noise > 0)).all():
+        raise InputError(
+            f"`Noise` of phase estimates must have {N_LEVELS} numbers above 0, in bases; estimate the phase again."
+        )
+    return noise

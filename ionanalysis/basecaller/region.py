@@ -171,6 +171,7 @@ def _call(job, block, signals, rows, cols, tf, verdict):
         job.solver,
         pinned=pinned,
         **models,
+        noise=job.phase.noise,
     )
     return finish_reads(called, tf, verdict, plan)
 

@@ -44,23 +44,27 @@ def estimate_response(signals, flow_order, phase_values, options, *, pinned=None
     response : ndarray of shape (4, MAX_RUN + 2), float32
         In bases; 0 for length 0, 1 for length 1, rising. The shortfall is ``a k + b k^2`` with k = length - 1 and
         the same a and b for all nucleotides, but for a part of a that is each one's own.
+    solved : dict of ndarray or None
+        The reads as they were called last, as `solve.solve_runs` gives them; None without reads.
     """
-    response = linear_response()
+    response, solved = linear_response(), None
     coefficients = np.zeros(5)
 
     def measured(part):
         known = None if pinned is None else pinned[part]
         solved = solve_runs(signals[part], flow_order, phase_values[part], options, pinned=known, response=response)
-        return _amplitudes(solved, flow_order, response)
+        return solved, _amplitudes(solved, flow_order, response)
 
     parts = [slice(first, first + _READS_PER_PART) for first in range(0, len(signals), _READS_PER_PART)]
     for _ in range(_ROUNDS if parts else 0):
-        runs = [np.concatenate(values) for values in zip(*map_parts(measured, parts), strict=True)]
+        found, amplitudes = zip(*map_parts(measured, parts), strict=True)
+        solved = {name: np.concatenate([reads[name] for reads in found]) for name in found[0]}
+        runs = [np.concatenate(values) for values in zip(*amplitudes, strict=True)]
         former, coefficients = coefficients, _fit_shortfall(*runs)
         response = _response(coefficients)
         if np.abs(coefficients - former).max() < 1e-3:
             break
-    return response
+    return response, solved
 
 
 def _amplitudes(solved, flow_order, response):

@@ -16,7 +16,18 @@ _LETTERS = np.frombuffer(NUCS.encode(), np.uint8)
 
 
 def call_block(
-    signals, row, col, flow_order, phase_values, options=None, *, pinned=None, response=None, polish=None, table=None
+    signals,
+    row,
+    col,
+    flow_order,
+    phase_values,
+    options=None,
+    *,
+    pinned=None,
+    response=None,
+    noise=None,
+    polish=None,
+    table=None,
 ):
     """Call the bases of reads whose signals are already scaled by their key.
 
@@ -36,6 +47,8 @@ def call_block(
     response : ndarray of shape (4, MAX_RUN + 2), float32, or ReadResponse, optional
         Signal of runs by nucleotide and length (`PhaseEstimate.response`), or by read, flow and length
         (`calibration.response_of_reads`); each base as much as any other by default.
+    noise : ndarray of shape (noise.N_LEVELS,), float32, optional
+        Noise of the chip by signal (`PhaseEstimate.noise`), for qualities; what the solver expects by default.
     polish : callable, optional
         Changes what `solve_runs` has found, before qualities are given (`CallCalibration.polish`).
     table : PhredTable, optional
@@ -65,7 +78,8 @@ def call_block(
     solved = solve_runs(signals, flow_order, phase_values, options, pinned=pinned, response=response)
     if polish is not None:
         polish(solved)
-    return reads_of_runs(solved, row, col, flow_order, phase_values, base_qualities(solved, options, table))
+    qualities = base_qualities(solved, options, table, noise)
+    return reads_of_runs(solved, row, col, flow_order, phase_values, qualities)
 
 
 def reads_of_runs(solved, row, col, flow_order, phase_values, qualities):

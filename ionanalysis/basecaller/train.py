@@ -6,20 +6,20 @@ from ionanalysis.basecaller.quality import PREDICTORS
 from ionanalysis.errors import InputError
 from ionanalysis.io.phred import PhredTable
 
-N_CUTS = {"risk": 20, "neighbour_risk": 8, "trail_risk": 10, "near_noise": 8, "run_at_stake": 7, "out_of_phase": 8}
+N_CUTS = {"risk": 20, "neighbour_risk": 8, "trail_risk": 10, "noise": 8, "run_at_stake": 7, "out_of_phase": 8}
 """Cells along each axis of the table, at most."""
 
 TERMS = (
-    ("risk", "near_noise"),
+    ("risk", "noise"),
     ("risk", "run_at_stake"),
     ("risk", "neighbour_risk"),
     ("risk", "trail_risk"),
     ("risk", "out_of_phase"),
     ("neighbour_risk", "trail_risk"),
-    ("trail_risk", "near_noise"),
+    ("trail_risk", "noise"),
     ("trail_risk", "out_of_phase"),
     ("run_at_stake", "out_of_phase"),
-    ("run_at_stake", "near_noise"),
+    ("run_at_stake", "noise"),
 )
 """Axes that the model of error rates knows alone and in pairs: risk means less the noisier the read."""
 
@@ -35,6 +35,10 @@ _SAMPLE_STEP = 7
 """Of the bases, every so many-th is looked at to choose cuts."""
 
 
+MOST_ERRORS = 1500
+"""Errors that a chip speaks with at most; those of chips with more have less weight, its right bases too."""
+
+
 def train_table(parts):
     """Quality table of several chips.
 
@@ -46,12 +50,17 @@ def train_table(parts):
     Returns
     -------
     table : PhredTable
+
+    Notes
+    -----
+    Chips with many errors must not speak for all others: one with forty times the errors of an ordinary chip, most of
+    them in reads that lost their way, had made qualities of ordinary chips 1 unit too modest.
     """
     sample = [(predictors[::_SAMPLE_STEP], wrong[::_SAMPLE_STEP]) for predictors, wrong in parts]
     predictors, wrong = map(np.concatenate, zip(*sample, strict=True))
     tally = BaseTally(predictors, wrong)
     for predictors, wrong in parts:
-        tally.add(predictors, wrong)
+        tally.add(predictors, wrong, weight=min(1.0, MOST_ERRORS / max(float(wrong.sum()), 1.0)))
     return tally.table()
 
 
@@ -62,29 +71,30 @@ class BaseTally:
     ----------
     predictors : ndarray of shape (n_bases, 6), float32
         Those of a first sample, from which the cuts are chosen.
-    wrong : ndarray of shape (n_bases,), bool
-        Bases of the sample that are errors.
+    wrong : ndarray of shape (n_bases,), float32 or bool
+        How much of an error each base of the sample is, 0 to 1.
     """
 
     def __init__(self, predictors, wrong):
-        if len(predictors) < LEAST_BASES or not wrong.any():
+        if len(predictors) < LEAST_BASES or not np.any(wrong):
             raise InputError(
-                f"{len(predictors)} bases with {int(wrong.sum())} errors are too few to choose a table's cuts; "
+                f"{len(predictors)} bases with {int(np.sum(wrong > 0))} errors are too few to choose a table's cuts; "
                 "simulate more or larger chips."
             )
         self.cuts = tuple(
-            _cuts(predictors[:, axis], wrong, N_CUTS[name], whole=name == "run_at_stake")
+            _cuts(predictors[:, axis], wrong > 0, N_CUTS[name], whole=name == "run_at_stake")
             for axis, name in enumerate(PREDICTORS)
         )
         self.shape = tuple(map(len, self.cuts))
-        self.counts = np.zeros((2, int(np.prod(self.shape))), np.int64)
+        self.counts = np.zeros((2, int(np.prod(self.shape))))
         self._grid = PhredTable(self.cuts, np.zeros(self.shape, np.uint8))
 
-    def add(self, predictors, wrong):
-        """Count bases and errors."""
+    def add(self, predictors, wrong, weight=1.0):
+        """Count bases and errors, each as `weight`."""
         cells = np.ravel_multi_index(tuple(self._grid.cell_indices(predictors).T), self.shape)
-        self.counts[0] += np.bincount(cells, minlength=self.counts.shape[1])
-        self.counts[1] += np.bincount(cells[wrong], minlength=self.counts.shape[1])
+        n_cells = self.counts.shape[1]
+        self.counts[0] += weight * np.bincount(cells, minlength=n_cells)
+        self.counts[1] += weight * np.bincount(cells, wrong.astype(np.float64), n_cells)
 
     def table(self):
         """Fit the table.

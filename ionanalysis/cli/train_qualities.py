@@ -27,7 +27,7 @@ def run(args):
     chips += [wells_chip(number, options) for number in range(options.chips)]
     parts = []
     for number, chip in enumerate(chips):
-        parts.append(training_bases(chip))
+        parts.append(training_bases(chip, options.missing_base_share, options.signals_folder))
         wrong = parts[-1][1]
         print(
             f"{number + 1}/{len(chips)} chips, {chip.chip.level}: {len(wrong)} bases, {wrong.mean():.5f} wrong",

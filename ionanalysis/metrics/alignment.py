@@ -99,6 +99,16 @@ def wrong_bases(columns):
     return wrong
 
 
+def base_errors(columns, missing_share):
+    """How much of an error each base of `bases` is, float32: 1 if it is wrong or one too many, `missing_share` if it
+    only follows a base that is missing, else 0."""
+    read_base = columns.read_start[columns.read] + columns.position
+    errors = np.zeros(len(columns.bases), np.float32)
+    errors[read_base[columns.operation == DELETION]] = missing_share
+    errors[read_base[(columns.operation != MATCH) & (columns.operation != DELETION)]] = 1.0
+    return errors
+
+
 def accurate_lengths(columns, rate):
     """Longest prefix of each read whose errors per base are at most `rate` (AQ length, basecaller.md 11.3).
 

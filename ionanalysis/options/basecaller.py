@@ -97,7 +97,7 @@ class PhaseOptions(Options):
         least=20,
         flag="phase-end-flow",
     )
-    beam: int = option(1, "paths kept when reads are called for the fit", least=1, most=32, flag="phase-beam")
+    beam: int = option(2, "paths kept when reads are called for the fit", least=1, most=32, flag="phase-beam")
     initial_cf: float = option(0.008, "carry-forward to start from", unit="per flow", least=0.0, most=0.04)
     initial_ie: float = option(0.006, "incomplete extension to start from", unit="per flow", least=0.0, most=0.04)
     initial_dr: float = option(0.0005, "droop to start from", unit="per flow", least=0.0, most=0.01)
@@ -124,3 +124,11 @@ class TrainingOptions(Options):
     raw_chip_side: int = option(64, "the same of raw images", unit="wells", least=20, most=2000)
     train_flows: int = option(400, "flows of each chip; raw ones have half of them or more", least=40, most=2000)
     train_seed: int = option(90_001, "number that fixes all chips; tests use others", least=0, most=2**31)
+    missing_base_share: float = option(
+        0.4, "how much of an error a missing base is for the base behind it", unit="errors", least=0.0, most=1.0
+    )
+    signals_folder: str | None = option(
+        None,
+        "keep the signals of simulated chips here, and take those that are there; clear it when signal processing or "
+        "the simulator change",
+    )

@@ -4,6 +4,9 @@ Half of the chips start as raw images and pass through signal processing, so tha
 homopolymers read short, neighbours shine through); the others are simulated signals, with drift and without.
 """
 
+import json
+import shutil
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,12 +17,16 @@ from ionanalysis.basecaller.classes import read_classes
 from ionanalysis.basecaller.keys import normalise_key, pinned_flows, shows_key
 from ionanalysis.basecaller.quality import quality_predictors
 from ionanalysis.basecaller.solve import reads_of_runs, solve_runs
-from ionanalysis.metrics.alignment import align, wrong_bases
+from ionanalysis.io.jsonfile import read_json, write_json
+from ionanalysis.io.mask import read_mask
+from ionanalysis.metrics.alignment import align, base_errors
 from ionanalysis.options.basecaller import SolverOptions
 from ionanalysis.options.simulate import simulate_options
 from ionanalysis.pipeline.engine import run_pipeline
 from ionanalysis.pipeline.request import PipelineRequest
 from ionanalysis.wells import open_wells
+
+_WELLS, _MASK, _TRUTH = "1.wells", "analysis.bfmask.bin", "sequences.json"
 
 _RAW_DEFECTS = (
     "white_noise",
@@ -50,8 +57,8 @@ def wells_chip(number, options):
         cf=float(random.uniform(0.003, 0.012)),
         ie=float(random.uniform(0.003, 0.010)),
         dr=float(random.uniform(0.0, 0.002)),
-        flow_gain_sd=float(random.uniform(0.0, 0.02)) * drifts,
-        signal_decay=float(random.uniform(0.0, 0.001)) * drifts,
+        flow_gain_sd=float(random.uniform(0.0, 0.03)) * drifts,
+        signal_decay=float(random.uniform(0.0, 0.002)) * drifts,
         genome_length=200_000,
         polyclonal=0.0,
         wells_type="float32",
@@ -76,61 +83,94 @@ def raw_chip(number, options):
     )
 
 
-def training_bases(chip_options):
+def training_bases(chip_options, missing_base_share=1.0, signals_folder=None):
     """Quality predictors of the called bases of a simulated chip's library reads, and which of them are wrong.
 
-    A missing base counts at the next one. Bases called behind the end of the template are left out: they are
-    trimmed, not judged.
+    The key is left out, and so are bases called behind the end of the template: nobody looks at their qualities.
 
     Parameters
     ----------
     chip_options : SimulateOptions
         Of either level; raw images are made in a temporary directory.
+    missing_base_share : float
+        How much of an error a missing base is for the base behind it, 0 to 1.
+    signals_folder : path, optional
+        Where signals of simulated chips are kept; those that are there are not made again.
 
     Returns
     -------
     predictors : ndarray of shape (n_bases, 6), float32
-    wrong : ndarray of shape (n_bases,), bool
+    wrong : ndarray of shape (n_bases,), float32
+        How much of an error each base is, 0 to 1.
     """
-    from ionanalysis.simulate import simulate_chip
-
-    chip = simulate_chip(chip_options)
-    with TemporaryDirectory() as folder:
-        wells = _wells_of(chip, Path(folder))
+    with TemporaryDirectory() as scratch:
+        place = Path(signals_folder or scratch) / _name_of(chip_options)
+        if not (place / _TRUTH).exists():
+            _make_signals(chip_options, place)
+        mask = read_mask(place / _MASK)
+        wells = open_wells(place / _WELLS, mask)
+        sequences = _read_sequences(place / _TRUTH, mask.shape)
         phase = estimate_phase(wells)
-        classes = read_classes(wells.mask)
-        row, col = np.nonzero(classes.library & classes.valid & (chip.truth.kind == "library"))
+        classes = read_classes(mask)
+        row, col = np.nonzero(classes.library & classes.valid & (sequences != ""))
         signals = wells[:, :, :][row, col]
-    order, solver = chip.flow_order, SolverOptions()
-    gram = order.key_flowgram(chip_options.chip.library_key)
+    order, solver, key = wells.flow_order, SolverOptions(), chip_options.chip.library_key
+    gram = order.key_flowgram(key)
     signals = normalise_key(signals, gram)
     shown = shows_key(signals, gram)
     signals, row, col = signals[shown], row[shown], col[shown]
     rates = phase.at(row, col)
     pinned = pinned_flows(signals, [gram], np.zeros(len(signals), np.intp))
     solved = solve_runs(signals, order, rates, solver, pinned=pinned, response=phase.response)
-    predictors = quality_predictors(solved, solver)
+    predictors = quality_predictors(solved, solver, phase.noise)
     reads = reads_of_runs(solved, row, col, order, rates, np.zeros(len(predictors)))
-    judged, wrong = _compare(reads, chip.truth.sequence[row, col], order)
+    judged, wrong = _compare(reads, sequences[row, col], order, len(key), missing_base_share)
     return predictors[judged], wrong
 
 
-def _wells_of(chip, folder):
-    run_dir, result_dir = folder / "run", folder / "result"
-    chip.write(run_dir)
-    if chip.options.chip.level == "wells":
-        (path,) = run_dir.rglob("1.wells")
-        return open_wells(path, chip.mask)
-    run_pipeline(PipelineRequest(run_dir=run_dir, result_dir=result_dir, last="sigproc"))
-    made = result_dir / "sigproc_results"
-    return open_wells(made / "1.wells", made / "analysis.bfmask.bin")
+def _name_of(chip_options):
+    """Folder of a chip's signals: different options, different name."""
+    told = json.dumps(chip_options.to_json(), sort_keys=True)
+    return f"{chip_options.chip.level}-{sha256(told.encode()).hexdigest()[:16]}"
 
 
-def _compare(reads, targets, order):
-    """Which of all bases are judged, and which of those are wrong."""
+def _make_signals(chip_options, place):
+    """Simulate a chip, raw images through signal processing; leave its wells, mask and true sequences in `place`."""
+    from ionanalysis.simulate import simulate_chip
+
+    chip = simulate_chip(chip_options)
+    place.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as scratch:
+        run_dir, result_dir = Path(scratch) / "run", Path(scratch) / "result"
+        chip.write(run_dir)
+        made = run_dir
+        if chip_options.chip.level != "wells":
+            run_pipeline(PipelineRequest(run_dir=run_dir, result_dir=result_dir, last="sigproc"))
+            made = result_dir / "sigproc_results"
+        for name in (_WELLS, _MASK):
+            (path,) = made.rglob(name)
+            shutil.copyfile(path, place / name)
+    row, col = np.nonzero(chip.truth.kind == "library")
+    content = {"row": row.tolist(), "col": col.tolist(), "sequence": chip.truth.sequence[row, col].tolist()}
+    # Last: where it is, the rest is complete.
+    write_json(place / _TRUTH, content)
+
+
+def _read_sequences(path, shape):
+    """True sequence of each library well, "" elsewhere; object array of the chip's shape."""
+    content = read_json(path)
+    sequences = np.full(shape, "", object)
+    sequences[content["row"], content["col"]] = content["sequence"]
+    return sequences
+
+
+def _compare(reads, targets, order, n_key, missing_base_share):
+    """Which of all bases are judged, and how much of an error each of those is."""
     ends = np.array([order.base_flows(target)[-1] for target in targets])
     inside = reads.base_flow <= np.repeat(ends, reads.n_bases)
     counts = np.diff(np.concatenate([[0], np.cumsum(inside)])[reads.base_start])
-    kept = np.flatnonzero(counts)
-    calls = [reads.sequence(i)[: counts[i]] for i in kept]
-    return inside, wrong_bases(align(calls, [targets[i] for i in kept]))
+    position = np.arange(len(inside)) - np.repeat(reads.base_start[:-1], reads.n_bases)
+    kept = np.flatnonzero(counts > n_key)
+    calls = [reads.sequence(i)[n_key : counts[i]] for i in kept]
+    columns = align(calls, [targets[i][n_key:] for i in kept])
+    return inside & (position >= n_key), base_errors(columns, missing_base_share)

@@ -51,6 +51,7 @@ def predict_slopes(flow_base, run_start, run_flow, run_length, phase, cutoff):
 def fit_sums(flow_base, run_start, run_flow, run_length, phase, cutoff, signal, first, end, noise):
     """Each read's part of the normal equations of cf, ie, dr: gradient (n, 3) and curvature (n, 3, 3).
 
+    Then each flow's part of the gradient (n_flows, 3), and the sum of products of all single parts (3, 3).
     Gain and offset of each read are projected out of residuals and derivatives. Weights are those of a noise that
     grows with signal, with Huber's limit on what gain and offset leave. Reads of few flows have no part.
     """
@@ -66,7 +67,13 @@ def fit_sums(flow_base, run_start, run_flow, run_length, phase, cutoff, signal, 
     weight = weight * np.minimum(1.0, limit / np.maximum(np.abs(residual) * np.sqrt(weight), 1e-300))
     residual = _project_out(signal - predicted, free, weight)
     slope = np.stack([_project_out(slope[:, k], free, weight) for k in range(3)], axis=1)
-    return np.einsum("rf,rkf,rf->rk", weight, slope, residual), np.einsum("rf,rkf,rlf->rkl", weight, slope, slope)
+    single = weight[:, None] * slope * residual[:, None]
+    return (
+        single.sum(axis=2),
+        np.einsum("rf,rkf,rlf->rkl", weight, slope, slope),
+        single.sum(axis=0).T,
+        np.einsum("rkf,rlf->kl", single, single),
+    )
 
 
 def _project_out(values, free, weight):
