@@ -209,7 +209,8 @@ def _curve(batches):
     chosen = [reads for reads in batches if reads.flow_order is order]
     signal = np.concatenate([reads.signal for reads in chosen])[:_CURVE_READS]
     phase = np.concatenate([reads.phase for reads in chosen])[:_CURVE_READS]
-    return estimate_response(signal, order, phase, SolverOptions())
+    response, _ = estimate_response(signal, order, phase, SolverOptions())
+    return response
 
 
 def _too_few(paths, counts, options, index):
