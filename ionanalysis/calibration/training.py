@@ -12,6 +12,7 @@ from ionanalysis.basecaller.recall import CUT_FROM_FRONT
 from ionanalysis.errors import InputError
 from ionanalysis.flows import FlowOrder
 from ionanalysis.metrics.aligned_reads import aligned_reads
+from ionanalysis.metrics.read_flows import base_flows
 
 UNITS_PER_BASE = 256
 """Of tag ZM."""
@@ -22,6 +23,8 @@ _END_RUNS = 6
 
 _BASES_BEHIND = 16
 """Bases of the reference behind an alignment that are taken for the read's, unless it ends at an adapter."""
+
+_LONGEST_RUN = 127
 
 _LEAST_BASES = 30
 """Aligned bases that a read must have, or a third of the flows where reads are that short."""
@@ -110,7 +113,10 @@ def read_training(paths, options, counts, *, index=None, n_threads=None, progres
                 counts.in_file += len(batch)
                 found = _known(batch, groups, options, index, n_threads, counts)
                 for order in {id(read.order): read.order for read in found}.values():
-                    yield _stacked([read for read in found if read.order is order], order)
+                    reads = _stacked([read for read in found if read.order is order], order)
+                    counts.loaded += len(reads)
+                    if len(reads):
+                        yield reads
                 if progress:
                     progress(counts.in_file, 0)
 
@@ -133,15 +139,18 @@ def _groups(path, header):
 
 @dataclass(frozen=True, eq=False)
 class _Read:
+    """What a record and the reference say of a read; places of bases count from the first of `sequence`, key first."""
+
     order: FlowOrder
     row: int
     col: int
     units: np.ndarray
+    n_units: int
     phase: tuple
-    flows: np.ndarray
-    lengths: np.ndarray
-    first: int
-    stop: int
+    sequence: str
+    first_base: int
+    first_flow: int
+    first_target: int
 
 
 def _known(batch, groups, options, index, n_threads, counts):
@@ -152,7 +161,6 @@ def _known(batch, groups, options, index, n_threads, counts):
         read = _read(record, groups, clipped, target)
         if read is not None:
             found.append(read)
-            counts.loaded += 1
             counts.run_ids.add(record.query_name.split(":")[0])
     return found
 
@@ -203,22 +211,20 @@ def _read(record, groups, clipped, target):
     if len(rates) < 2 or not all(0 <= rate < 1 for rate in rates) or len(units) > len(order):
         return None
     prefix = key + "".join(tag_of(record, cut, str, "") for cut in CUT_FROM_FRONT)
-    sequence = prefix + clipped + target
-    base_flows = order.base_flows(sequence)
-    base_flows = base_flows[base_flows < len(order)]
-    n_known = len(prefix) + len(clipped)
-    # The first base must be where the caller had it: else its prefix was called otherwise.
-    if len(base_flows) <= n_known or base_flows[len(prefix)] != first_flow:
-        return None
-    flows, lengths = np.unique(base_flows, return_counts=True)
-    last = flows[max(len(flows) - 1 - _END_RUNS, 0)]
-    stop = min(int(last), len(units))
-    first = int(base_flows[n_known]) + 1
-    if stop <= first or lengths.max() > 127:
-        return None
     padded = np.zeros(len(order), np.int16)
-    padded[: len(units)] = np.clip(np.array(units, np.int64), -(1 << 15), (1 << 15) - 1)
-    return _Read(order, place[0], place[1], padded, (rates[0], rates[1], 0.0), flows, lengths, first, stop)
+    padded[: len(units)] = np.frombuffer(units, np.dtype(units.typecode)).clip(-(1 << 15), (1 << 15) - 1)
+    return _Read(
+        order,
+        row=place[0],
+        col=place[1],
+        units=padded,
+        n_units=len(units),
+        phase=(rates[0], rates[1], 0.0),
+        sequence=prefix + clipped + target,
+        first_base=len(prefix),
+        first_flow=first_flow,
+        first_target=len(prefix) + len(clipped),
+    )
 
 
 def _well(name):
@@ -230,15 +236,37 @@ def _well(name):
 
 
 def _stacked(reads, order):
+    """`TrainingReads` of those reads whose first base is where the caller had it, with flows enough to learn from."""
+    n_flows = len(order)
+    flows = base_flows([read.sequence for read in reads], np.zeros(len(reads), np.int64), order)
+    # Flows of runs in the order of reads; bases behind the last flow have none.
+    begins = flows < n_flows
+    begins[:, 1:] &= flows[:, 1:] != flows[:, :-1]
+    every = np.arange(len(reads))
+    first_base, first_target = (
+        np.array([getattr(read, name) for read in reads]) for name in ("first_base", "first_target")
+    )
+    first = flows[every, first_target] + 1
+    n_runs = begins.sum(axis=1)
+    # The last runs are left out, with the flow of the first of them.
+    rank = np.cumsum(begins, axis=1)
+    last = np.argmax(rank >= np.maximum(n_runs - _END_RUNS, 1)[:, None], axis=1)
+    stop = np.minimum(flows[every, last], [read.n_units for read in reads])
+    good = (flows[every, first_base] == [read.first_flow for read in reads]) & (first < stop)
+    count = np.bincount((every[:, None] * (n_flows + 1) + flows).ravel(), minlength=len(reads) * (n_flows + 1))
+    lengths = count.reshape(len(reads), n_flows + 1)[:, :n_flows]
+    good &= lengths.max(axis=1) <= _LONGEST_RUN
+    kept = np.flatnonzero(good)
+    read, flow = np.nonzero(lengths[kept])
     return TrainingReads(
         flow_order=order,
-        row=np.array([read.row for read in reads]),
-        col=np.array([read.col for read in reads]),
-        units=np.stack([read.units for read in reads]),
-        phase=np.array([read.phase for read in reads], np.float64),
-        run_start=np.concatenate([[0], np.cumsum([len(read.flows) for read in reads])]).astype(np.int64),
-        run_flow=np.concatenate([read.flows for read in reads]).astype(np.int32),
-        run_length=np.concatenate([read.lengths for read in reads]).astype(np.int8),
-        first=np.array([read.first for read in reads]),
-        stop=np.array([read.stop for read in reads]),
+        row=np.array([read.row for read in reads], np.int64)[kept],
+        col=np.array([read.col for read in reads], np.int64)[kept],
+        units=np.stack([read.units for read in reads])[kept],
+        phase=np.array([read.phase for read in reads], np.float64)[kept],
+        run_start=np.searchsorted(read, np.arange(len(kept) + 1)).astype(np.int64),
+        run_flow=flow.astype(np.int32),
+        run_length=lengths[kept][read, flow].astype(np.int8),
+        first=first[kept],
+        stop=stop[kept],
     )
