@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanalysis/_core/*.h)
+KERNEL_TESTS = $(shell grep -lE "ionanalysis\._core|import _core|ionanalysis\.reference" tests/test_*.py) \
+	tests/test_run.py tests/test_calls_golden.py tests/test_sigproc_golden.py tests/test_fuzz_formats.py
 
 .PHONY: demo test test-slow test-checked bench golden lint format clean
 
@@ -14,10 +16,10 @@ test: $(VENV)/.installed-test
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto -m slow
 
-# The same tests on kernels with bounds checks: an index error inside a kernel becomes a failure here.
+# The tests that drive kernels, on kernels with bounds checks: an index error inside a kernel becomes a failure here.
 test-checked: $(VENV)/.installed-test
 	IONANALYSIS_CHECKED=1 $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/checked .
-	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto -m "not slow"
+	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto -m "not slow" $(KERNEL_TESTS)
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run

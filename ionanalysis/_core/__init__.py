@@ -2,7 +2,7 @@
 
 ``from ionanalysis._core import phase`` gives the fastest build of ``phase.pyx`` that this processor
 runs. The environment variable ``IONANALYSIS_CPU`` (``baseline``, ``avx2``, ``avx512``) asks for
-another one, for tests and benchmarks; every build gives the same bytes.
+a slower one, for tests and benchmarks; every build gives the same bytes.
 """
 
 import importlib
@@ -26,10 +26,12 @@ def kernel(name: str, variant: str) -> ModuleType:
 def __getattr__(name: str) -> ModuleType:
     if name.startswith("__"):
         raise AttributeError(name)
-    built = variants(name)
-    wanted = os.environ.get("IONANALYSIS_CPU")
-    if not built or (wanted and wanted not in built):
-        raise AttributeError(f"module {__name__!r} has no kernel {name!r}" + (f" for {wanted}" if wanted else ""))
-    module = kernel(name, wanted or built[-1])
+    wanted = os.environ.get("IONANALYSIS_CPU") or supported()[-1]
+    # Not all kernels are built for the widest vectors: the next narrower build serves.
+    allowed = supported()[: supported().index(wanted) + 1] if wanted in supported() else ()
+    built = [variant for variant in variants(name) if variant in allowed]
+    if not built:
+        raise AttributeError(f"module {__name__!r} has no kernel {name!r} for {wanted}")
+    module = kernel(name, built[-1])
     globals()[name] = module
     return module
