@@ -43,7 +43,8 @@ class CalledReads:
     bases : ndarray of shape (n_bases,), uint8
         ASCII letters A, C, G, T; the key comes first.
     qualities : ndarray of shape (n_bases,), uint8
-        Phred quality of each base.
+        Phred quality of each base: that it is wrong or one too many, and in part that a base before it is missing
+        (`TrainingOptions.missing_base_share`).
     base_flow : ndarray of shape (n_bases,), int16
         In-phase flow of each base.
     signal : ndarray of shape (n, n_flows), float32
