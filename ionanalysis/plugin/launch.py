@@ -1,0 +1,393 @@
+"""Launches plugins on a result: schedule, inputs, processes, records."""
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ionanalysis.errors import InputError, IonAnalysisError, UsageError
+from ionanalysis.io.jsonfile import read_json, write_json
+from ionanalysis.options.plugins import PluginOptions
+from ionanalysis.plugin.barcodes import barcodes_json
+from ionanalysis.plugin.environment import plugin_environment
+from ionanalysis.plugin.homes import reference_library
+from ionanalysis.plugin.inputs import barcode_sources, raw_block_dir, report_facts
+from ionanalysis.plugin.ion_params import report_type
+from ionanalysis.plugin.jobs import STARTED, JobExecutor, LocalExecutor, PluginJob
+from ionanalysis.plugin.log import LOG_NAME
+from ionanalysis.plugin.process import COMPLETED, ProcessSpec
+from ionanalysis.plugin.records import PluginRecord, earlier_results, next_job_number, now, read_records, read_store
+from ionanalysis.plugin.schedule import BLOCK, LEVELS, JobKey, ScheduleRequest, levels_of, rounds, schedule_round
+from ionanalysis.plugin.script import IN_ENVIRONMENT, STATE_FILE, launch_script, memory_bytes, script_name
+from ionanalysis.plugin.startplugin import PluginLaunch, plugin_results_dir, startplugin_json
+from ionanalysis.plugin.watch import folder_usage
+
+if TYPE_CHECKING:
+    from ionanalysis.plugin.info import PluginInfo
+
+DECLINED = "Declined"
+"""State in our records of a job whose plugin said in `pre_launch` that it does not want to run."""
+
+OUTCOME_FILE = "IONANALYSIS_PLUGIN_OUTCOME"
+"""Variable that names the file into which `PluginCLI` writes what became of the launch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchRequest:
+    """Which plugins are to run on which result, and how."""
+
+    result_dir: Path
+    plugins: tuple["PluginInfo", ...]
+    installed: tuple["PluginInfo", ...] = ()
+    """All that are installed, in their order: a plugin's number is its place there."""
+    global_configs: Mapping[str, dict] = field(default_factory=dict)
+    """Configuration of each installed plugin."""
+    instance_configs: Mapping[str, dict] = field(default_factory=dict)
+    """What a manual launch says of each plugin."""
+    manual: bool = False
+    levels: tuple[str, ...] = LEVELS
+    reuse: Mapping[str, int] = field(default_factory=dict)
+    """Plugin results (directories) to use again, by plugin."""
+    username: str = ""
+    options: PluginOptions = field(default_factory=PluginOptions)
+    validate: Callable[["PluginInfo", dict, str], list[str]] | None = None
+    """Asks a plugin what it thinks of a configuration."""
+
+
+class Launch:
+    """One launch of plugins on a result.
+
+    Parameters
+    ----------
+    request : LaunchRequest
+    executor : JobExecutor
+
+    Raises
+    ------
+    InputError
+        If the result lacks `ion_params_00.json`.
+    """
+
+    def __init__(self, request: LaunchRequest, executor: JobExecutor):
+        self.request = request
+        self.executor = executor
+        self.result_dir = Path(request.result_dir).resolve()
+        self.report = report_facts(self.result_dir)
+        self.mode = "manual" if request.manual else "pipeline"
+        self.records: dict[str, PluginRecord] = {}
+        """Plugin results of this launch by plugin."""
+        self.numbers: dict[JobKey, int] = {}
+        self._earlier = {record.name: record for record in earlier_results(read_records(self.result_dir)).values()}
+        self._api_keys: dict[str, str] = {}
+        self._jobs: tuple = ()
+        self._lock = threading.Lock()
+        self._plugins = {plugin.name: plugin for plugin in (*request.installed, *request.plugins)}
+        self._ids = {plugin.name: place for place, plugin in enumerate(request.installed, 1)}
+        accepted = tuple(plugin for plugin in request.plugins if self._is_accepted(plugin))
+        self.schedule = ScheduleRequest(
+            plugins=accepted,
+            installed=self._plugins,
+            earlier=frozenset(self._earlier),
+            manual=request.manual,
+            report_type=report_type(self.report.params),
+            blocks=tuple(Path(folder).name.removeprefix("block_") for folder in self.report.block_dirs),
+            separator=(self.result_dir / "sigproc_results" / "separator.mask.bin").exists(),
+            levels=request.levels,
+        )
+
+    def submit_all(self):
+        """Submit all rounds, in order."""
+        for level, block in rounds(self.schedule):
+            self.submit(level, block)
+
+    def submit(self, level, block=""):
+        """Submit one round."""
+        added = schedule_round(self.schedule, self._jobs, level, block)
+        self._jobs += added
+        for job in added:
+            self._submit_job(job)
+
+    def _is_accepted(self, plugin):
+        """Whether a plugin's configuration may be launched; if not, that is recorded."""
+        config = self._describe(plugin, LEVELS[0], "").config
+        issues = []
+        if plugin.requires_configuration and not config:
+            issues.append(f"{plugin.name} needs a configuration before it can run.")
+        elif self.request.validate:
+            try:
+                issues = list(self.request.validate(plugin, config, self.mode))
+            except IonAnalysisError as error:
+                issues = [str(error)]
+        if issues:
+            self._record(plugin).update(validation_errors=issues)
+        return not issues
+
+    def _submit_job(self, job):
+        plugin = self._plugins[job.key.plugin]
+        record = self._record(plugin)
+        waited_for = [self._earlier[name] for name in job.earlier]
+        holds = [self.numbers[held] for held in job.holds]
+        ready = threading.Event()
+
+        def prepare(number):
+            # The job's line must be in its record before anything is said about it.
+            ready.wait()
+            return self._prepare(job, number, holds)
+
+        number = self.executor.submit(
+            PluginJob(
+                prepare=prepare,
+                started=lambda number: record.update_job(number, state=STARTED, started=now()),
+                ended=lambda number, end: (ready.wait(), self._ended(job.key, number, end)),
+                is_free=lambda: not any(_is_running(earlier) for earlier in waited_for),
+            ),
+            holds,
+        )
+        self.numbers[job.key] = number
+        try:
+            record.add_job(id=number, level=job.key.level, block=job.key.block, holds=holds)
+        finally:
+            ready.set()
+
+    def _record(self, plugin):
+        """The record of a plugin's result in this launch, begun when first asked for."""
+        with self._lock:
+            if plugin.name not in self.records:
+                number = self.request.reuse.get(plugin.name)
+                if number is None:
+                    self.records[plugin.name] = PluginRecord.begin(
+                        self.result_dir,
+                        name=plugin.name,
+                        version=plugin.version,
+                        major_block=plugin.major_block,
+                        mode=self.mode,
+                        username=self.request.username,
+                        config=self._describe(plugin, LEVELS[0], "").config,
+                    )
+                else:
+                    self.records[plugin.name] = self._former(plugin, number)
+            return self.records[plugin.name]
+
+    def _former(self, plugin, number):
+        """The record of an earlier launch that is to be used again."""
+        found = next((one for one in read_records(self.result_dir) if one.id == number), None)
+        if found is None or found.name != plugin.name:
+            raise UsageError(f"plugin result {number} of {plugin.name} is not in {self.result_dir}; start a new one.")
+        if found.is_running:
+            raise UsageError(f"plugin result {number} of {plugin.name} is still running; wait or cancel it.")
+        found.update(validation_errors=[])
+        return found
+
+    def _describe(self, plugin, level, block, number=None, holds=()):
+        """The `PluginLaunch` of one job."""
+        name = plugin.name
+        seed = (self.report.params.get("plugins") or {}).get(name)
+        seed = seed if isinstance(seed, dict) else {}
+        own = [key for key in self.numbers if key.plugin == name and self.numbers[key] != number]
+        before = [self.numbers[key] for key in own if key.level != BLOCK and _rank(key.level) < _rank(level)]
+        return PluginLaunch(
+            name=name,
+            version=plugin.version,
+            path=str(plugin.path),
+            id=self._ids.get(name, len(self._ids) + 1),
+            features=tuple(plugin.features),
+            runtypes=tuple(plugin.runtypes),
+            runlevels=levels_of(plugin),
+            depends=tuple(plugin.depends),
+            level=level,
+            block=block,
+            mode=self.mode,
+            result_id=self.records[name].id if name in self.records else 0,
+            global_config=self.request.global_configs.get(name) or {},
+            plan_input=seed.get("userInput") or "",
+            instance_config=self.request.instance_configs.get(name) or {},
+            file_config=_file_config(plugin.path),
+            planning_version=str(seed.get("version") or ""),
+            hold_jobs=tuple(holds),
+            dependencies=self._dependencies(plugin),
+            former_job=before[-1] if before else None,
+            block_jobs=tuple(self.numbers[key] for key in own if key.level == BLOCK and level != BLOCK),
+            config_order=self.request.options.config_order,
+        )
+
+    def _dependencies(self, plugin):
+        """Results of what a plugin depends on: of this launch, else of an earlier one."""
+        found = {}
+        for name in plugin.depends:
+            record = self.records.get(name) or self._earlier.get(name)
+            if record is None or not record.jobs:
+                continue
+            found[name] = {
+                "pluginresult": record.id,
+                "version": record.content["version"],
+                "pluginresult_path": str(record.folder),
+            }
+            if name not in self.records:
+                found[name]["jid"] = record.jobs[-1]["id"]
+        return found
+
+    def _prepare(self, job, number, holds):
+        """Write the inputs of a job and say what to run."""
+        plugin = self._plugins[job.key.plugin]
+        record = self.records[plugin.name]
+        launch = self._describe(plugin, job.key.level, job.key.block, number, holds)
+        home, folder = (Path(place) for place in plugin_results_dir(str(self.result_dir), launch))
+        for place in (home, folder):
+            _make_folder(place)
+        report = replace(
+            self.report,
+            api_key=self._api_key(plugin.name),
+            raw_block_dir=raw_block_dir(self.report.params.get("pathToData", ""), job.key.block),
+        )
+        content = startplugin_json(report, launch)
+        content["runinfo"]["username"] = self.request.username or content["runinfo"]["username"]
+        write_json(folder / "startplugin.json", content)
+        note = self._write_barcodes(folder, report.params)
+        memory = memory_bytes(launch.config.get("memory", "")) if isinstance(launch.config, dict) else None
+        memory = memory or int(self.request.options.memory * 2**30)
+        script = folder / script_name(plugin.name)
+        _write_script(script, launch_script(plugin.name, plugin.version, plugin.path, memory=f"{memory >> 20}M"))
+        environment = plugin_environment(
+            content, folder / "startplugin.json", job_id=number, reference_library=reference_library()
+        )
+        record.update_job(number, folder=str(folder.relative_to(self.result_dir)), notes=[note] if note else [])
+        return self._spec(script, folder, environment, memory, self._aside(record, number))
+
+    def _spec(self, script, folder, environment, memory, aside):
+        options = self.request.options
+        for suffix in (".outcome", ".states"):
+            aside.with_suffix(suffix).unlink(missing_ok=True)
+        return ProcessSpec(
+            command=("bash", str(script), "-j", str(folder / "startplugin.json")),
+            folder=folder,
+            log_path=folder / LOG_NAME,
+            environment={
+                **environment,
+                IN_ENVIRONMENT: "1",
+                OUTCOME_FILE: str(aside.with_suffix(".outcome")),
+                STATE_FILE: str(aside.with_suffix(".states")),
+            },
+            memory=memory,
+            seconds=options.time_limit * 3600,
+            log_bytes=int(options.log_limit * 2**20),
+            folder_bytes=int(options.folder_limit * 2**30),
+            n_files=options.file_limit,
+            grace_s=options.grace,
+        )
+
+    def _aside(self, record, number):
+        """Files of our own about a job lie beside its record."""
+        return record.path.with_name(f"{record.id}.job{number}")
+
+    def _write_barcodes(self, folder, params):
+        """Write `barcodes.json`; returns what went wrong. A plugin starts without it, as in the original."""
+        try:
+            sources = barcode_sources(
+                self.result_dir,
+                params,
+                include_filtered=self.request.options.include_filtered,
+                reference_library=reference_library(),
+            )
+            write_json(folder / "barcodes.json", barcodes_json(sources))
+        except InputError as error:
+            return f"barcodes.json could not be made: {error}"
+        return ""
+
+    def _api_key(self, name):
+        with self._lock:
+            return self._api_keys.setdefault(name, secrets.token_hex(20))
+
+    def _ended(self, key, number, end):
+        record = self.records[key.plugin]
+        aside = self._aside(record, number)
+        state, notes = end.state, []
+        outcome = _outcome(aside.with_suffix(".outcome"))
+        if state == COMPLETED and outcome == "declined":
+            state = DECLINED
+        elif outcome in ("false", "none"):
+            notes.append(f"launch() returned {outcome.capitalize()}: results and output were not written.")
+        for suffix in (".outcome", ".states"):
+            aside.with_suffix(suffix).unlink(missing_ok=True)
+        store, problem = read_store(record.folder)
+        n_bytes, n_files = folder_usage(record.folder)
+        former = next((job.get("notes", []) for job in record.jobs if job["id"] == number), [])
+        record.update_job(
+            number,
+            state=state,
+            finished=now(),
+            exit_code=end.exit_code,
+            reason=end.reason,
+            seconds=round(end.seconds, 3),
+            notes=[*former, *notes, *filter(None, [problem])],
+        )
+        record.update(store=store, n_bytes=n_bytes, n_files=n_files)
+
+
+def launch_plugins(request, *, on_submit=None):
+    """Launch plugins on this machine and wait for them.
+
+    Parameters
+    ----------
+    request : LaunchRequest
+    on_submit : callable, optional
+        Gets the `Launch` when all its jobs are queued.
+
+    Returns
+    -------
+    records : list of PluginRecord
+        In the order in which plugins were first queued; those that failed validation come first.
+    """
+    first = next_job_number(read_records(request.result_dir))
+    # Leaving by an exception, as Ctrl-C, stops all plugins.
+    with LocalExecutor(request.options.slots, first) as executor:
+        launch = Launch(request, executor)
+        launch.submit_all()
+        if on_submit:
+            on_submit(launch)
+    return list(launch.records.values())
+
+
+def _is_running(record):
+    """Whether an earlier plugin result is still being made, perhaps by another process."""
+    fresh = next((one for one in read_records(record.path.parents[1]) if one.id == record.id), None)
+    return fresh is not None and fresh.is_running
+
+
+def _rank(level):
+    return LEVELS.index(level)
+
+
+def _outcome(path):
+    """What `PluginCLI` said of a launch: `true`, `false`, `none` or `declined`; nothing for a shell plugin."""
+    try:
+        content = read_json(path)
+    except InputError:
+        return ""
+    return str(content.get("outcome", "")) if isinstance(content, dict) else ""
+
+
+def _file_config(path):
+    """`pluginconfig.json` of a plugin's directory."""
+    with suppress(InputError):
+        content = read_json(Path(path) / "pluginconfig.json")
+        if isinstance(content, dict):
+            return content
+    return {}
+
+
+def _make_folder(folder):
+    """A plugin's working directory; plugins write beside it, too, so `plugin_out` is open to all."""
+    for place in reversed([folder, *folder.parents]):
+        if not place.exists():
+            place.mkdir(exist_ok=True)
+            place.chmod(0o777 if place.name == "plugin_out" else 0o775)
+
+
+def _write_script(path, text):
+    # Never through a link that a plugin left here.
+    path.unlink(missing_ok=True)
+    path.write_text(text, "utf-8", errors="surrogateescape")
+    path.chmod(0o775)

@@ -1,0 +1,149 @@
+"""The shell script that runs a plugin: what its authors debug with (plugin.md 6.1, 2.9).
+
+No value from a configuration stands in its text. Variables are in the environment: set by the launcher, or, where
+the script is started by hand or by a queue, by `ionanalysis.plugin.enter`.
+"""
+
+import re
+import sys
+from pathlib import Path
+from shlex import quote
+
+STATE_FILE = "IONANALYSIS_PLUGIN_STATE"
+"""Variable that names the file into which the script writes its states, a line each."""
+
+IN_ENVIRONMENT = "IONANALYSIS_PLUGIN_ENVIRONMENT"
+"""Variable that tells the script that all others are set."""
+
+_RULE = "=" * 79
+
+
+def script_name(plugin_name):
+    """Name of the script in the working directory."""
+    return f"ion_plugin_{plugin_name}_launch.sh"
+
+
+def launch_script(name, version, path, *, memory="8G", python=sys.executable):
+    """Text of the launch script of a plugin.
+
+    Parameters
+    ----------
+    name, version : str
+    path : path
+        The plugin's directory; ``NAME.py`` in it goes before ``launch.sh``.
+    memory : str
+        What a queue is asked for, such as ``8G``.
+    python : str
+        Interpreter of ``NAME.py``.
+    """
+    payload, directives = _payload(name, Path(path), python)
+    return _SCRIPT.format(
+        directives="\n".join(
+            ["#$ -cwd", "#$ -j no", f"#$ -l mem_free={memory},h_vmem={memory},s_vmem={memory},h_stack=16M", *directives]
+        ),
+        version=quote(version),
+        python=quote(python),
+        name=quote(name),
+        rule=_RULE,
+        payload=payload,
+        in_environment=IN_ENVIRONMENT,
+        state_file=STATE_FILE,
+    )
+
+
+def has_program(name, path):
+    """Whether a directory holds something that can be run as plugin `name`."""
+    return any((Path(path) / program).is_file() for program in (f"{name}.py", "launch.sh"))
+
+
+def _payload(name, path, python):
+    """The lines that are the plugin's own, and the queue directives among them."""
+    program = path / f"{name}.py"
+    if program.is_file():
+        return f"{quote(python)} -u {quote(str(program))} -vv", []
+    lines = (path / "launch.sh").read_text("utf-8", errors="surrogateescape").splitlines()
+    directives = [line for line in lines if line.startswith("#$")]
+    own = [line for line in lines if not line.startswith(("#!", "#$"))]
+    return "\n".join(own), directives
+
+
+_MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*\Z", re.I)
+
+
+def memory_bytes(text):
+    """Bytes in a text such as ``8G``; None if it says nothing of the kind.
+
+    >>> memory_bytes("8G"), memory_bytes(512), memory_bytes("lots")
+    (8589934592, 512, None)
+    """
+    found = _MEMORY.match(str(text))
+    if not found or not float(found[1]):
+        return None
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+_SCRIPT = """\
+#!/bin/bash
+{directives}
+# Runs a plugin. By hand: cd into this directory, then  bash THIS_SCRIPT -j startplugin.json
+if [ -z "${{{in_environment}:-}}" ]; then
+    exec {python} -m ionanalysis.plugin.enter "$0" "$@"
+fi
+unset {in_environment}
+VERSION={version}
+
+report_state() {{
+    if [ -n "${{{state_file}:-}}" ]; then printf '%s\\n' "$1" >> "${state_file}"; fi
+    return 0
+}}
+
+failed() {{
+    local code=$1
+    echo "{rule}"
+    echo "ERROR: the plugin ended with exit code $code."
+    report_state "Error"
+    exit "$code"
+}}
+
+stopped() {{
+    echo "ERROR: the plugin was stopped by signal $1."
+    report_state "Error"
+    exit "$2"
+}}
+
+timed_out() {{
+    echo "ERROR: the plugin has reached its time limit."
+    report_state "Timed Out"
+    exit 0
+}}
+
+echo "plugin: $PLUGINNAME"
+echo "version: $VERSION"
+echo "host: $HOSTNAME"
+echo "job: ${{JOB_ID:-}} ${{JOB_NAME:-}}"
+report_state "Started"
+for place in RAW_DATA_DIR ANALYSIS_DIR RESULTS_DIR; do
+    if [ ! -d "${{!place}}" ]; then echo "WARNING: $place does not exist: ${{!place}}"; fi
+done
+echo "version=$VERSION"
+echo "start time=$(date)"
+echo "$PLUGINNAME: starting execution of plugin code"
+
+umask 0000
+ulimit -c 0
+echo "start time=$(date)"
+set -o errexit
+trap 'failed $?' ERR
+trap 'stopped INT 130' INT
+trap 'stopped TERM 143' TERM
+trap timed_out USR1
+SECONDS=0
+echo "{rule}"
+(
+{payload}
+)
+echo "{rule}"
+echo "end time=$(date)"
+echo "pluginelapsedtime: "{name}",$SECONDS"
+report_state "Completed"
+"""
