@@ -1,0 +1,28 @@
+"""Loaded by every Python that a plugin of tier "compat" starts: puts the compatibility layer in place.
+
+Python 2 finds this folder, too, when a plugin calls it with the same PYTHONPATH: there it does nothing. A
+`sitecustomize` that this one hides is run after it.
+"""
+
+import sys
+
+
+def _install():
+    import importlib.machinery
+    import importlib.util
+    import os
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    # Last on the path: what is installed under one of these names wins.
+    sys.path.append(os.path.join(here, "python2_names"))
+    import _ionanalysis_layer
+
+    _ionanalysis_layer.install()
+    others = [folder for folder in sys.path if os.path.abspath(folder or ".") != here]
+    hidden = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
+    if hidden is not None and hidden.loader is not None:
+        hidden.loader.exec_module(importlib.util.module_from_spec(hidden))
+
+
+if sys.version_info[0] >= 3:
+    _install()
