@@ -1,12 +1,13 @@
 """Small result directories and plugins, for tests of what launches plugins."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from ionanalysis.io.barcode_set import open_barcode_set
 from ionanalysis.plugin.barcode_list import barcode_list_text
+from ionanalysis.plugin.info import PluginInfo
 from ionanalysis.plugin.ion_params import AnalysisRequest, RunFacts, ion_params
+from ionanalysis.plugin.records import PluginRecord
 
 
 def make_result(folder, *, kind="wholechip", barcoded=False, blocks=(), reference="", **params):
@@ -57,24 +58,23 @@ def make_result(folder, *, kind="wholechip", barcoded=False, blocks=(), referenc
     return result
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShellPlugin:
-    """A `launch.sh` plugin as inspection would describe it."""
-
-    name: str
-    path: Path
-    version: str = "1.0.0.0"
-    runlevels: tuple = ()
-    runtypes: tuple = ()
-    features: tuple = ()
-    depends: tuple = ()
-    major_block: bool = False
-    requires_configuration: bool = False
-
-
-def shell_plugin(root, name, lines, **facts):
-    """Write a `launch.sh` plugin below `root`."""
+def shell_plugin(root, name, lines, *, config=None, **facts):
+    """Write a `launch.sh` plugin below `root`; its record as an installation would make it."""
     folder = Path(root) / name
     folder.mkdir(parents=True)
     (folder / "launch.sh").write_text(f'#!/bin/bash\nVERSION="1.0.0.0"\n{lines}\n')
-    return ShellPlugin(name=name, path=folder, **facts)
+    return record_of(folder, "launch.sh", config=config, **facts)
+
+
+def python_plugin(root, name, source, *, config=None, tier="compat", **facts):
+    """The same for a `NAME.py`."""
+    folder = Path(root) / name
+    folder.mkdir(parents=True)
+    (folder / f"{name}.py").write_text(source)
+    return record_of(folder, f"{name}.py", config=config, tier=tier, **facts)
+
+
+def record_of(folder, script, *, config=None, tier="compat", **facts):
+    info = PluginInfo(name=folder.name, path=folder, script=folder / script, **{"version": "1.0.0.0", **facts})
+    # Numbers are those of a root into which plugins were put one after the other.
+    return PluginRecord(id=len(list(folder.parent.iterdir())), info=info, active=True, config=config, tier=tier)

@@ -6,8 +6,7 @@ import re
 import socket
 from pathlib import Path
 
-COMPAT_DIR = Path(__file__).parent / "compat"
-"""Holds the package `ion` and what eases old plugins; on the path of plugin processes only."""
+from ionanalysis.plugin.interpreter import python_path
 
 _DROPPED = ("{}", "[]", "barcodedSamples", "sampleinfo")
 """A line of flattened JSON that holds one of these anywhere is left out, as in the original."""
@@ -37,7 +36,7 @@ _OR_PROCESS_PARAMETERS = {
 """Section and key in `startplugin.json`, and the key in `processParameters.txt` that stands in for it."""
 
 
-def plugin_environment(startplugin, json_path, *, base=None, job_id=0, reference_library=None):
+def plugin_environment(startplugin, json_path, *, tier="compat", base=None, job_id=0, reference_library=None):
     """All variables of a plugin process.
 
     Parameters
@@ -46,6 +45,8 @@ def plugin_environment(startplugin, json_path, *, base=None, job_id=0, reference
         Content of `startplugin.json`.
     json_path : path
         Where it lies.
+    tier : str
+        How its Python is set up (`ionanalysis.plugin.interpreter`).
     base : mapping, optional
         The environment to start from, `os.environ` by default. Variables that look like secrets stay behind.
     job_id : int or str
@@ -57,15 +58,17 @@ def plugin_environment(startplugin, json_path, *, base=None, job_id=0, reference
     variables : dict of str
     """
     inherited = os.environ if base is None else base
-    variables = {name: value for name, value in inherited.items() if not _SECRET.search(name)}
+    variables = without_secrets(inherited)
     variables |= proxy_variables(variables)
     variables |= flattened(startplugin)
     variables |= named_variables(startplugin, reference_library)
-    paths = [str(COMPAT_DIR), *filter(None, [variables.get("PYTHONPATH")])]
     name = startplugin["runinfo"]["plugin_name"]
+    if reference_library:
+        # `ion.referenceBasePath` of the plugin's process.
+        variables["IONANALYSIS_REFERENCES"] = str(reference_library)
     return variables | {
         "json_fname": str(json_path),
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": python_path(tier, variables.get("PYTHONPATH", "")),
         "PYTHONUNBUFFERED": "1",
         # There is no screen where plugins run; matplotlib must not look for one.
         "MPLBACKEND": variables.get("MPLBACKEND", "agg"),
@@ -74,6 +77,11 @@ def plugin_environment(startplugin, json_path, *, base=None, job_id=0, reference
         "HOSTNAME": socket.gethostname(),
         "NSLOTS": "1",
     }
+
+
+def without_secrets(variables):
+    """Those variables whose names do not sound like secrets: a plugin needs none of ours."""
+    return {name: value for name, value in variables.items() if not _SECRET.search(name)}
 
 
 def flattened(startplugin):

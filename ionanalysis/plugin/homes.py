@@ -10,5 +10,5 @@ def home():
 
 
 def reference_library():
-    """Folder of reference genomes: ``REF/REF.fasta`` below it."""
-    return home() / "references"
+    """Folder of reference genomes, ``REF/REF.fasta`` below it: ``$IONANALYSIS_REFERENCES``, else in `home`."""
+    return Path(os.environ.get("IONANALYSIS_REFERENCES") or home() / "references")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ionanalysis.errors import InputError, IonAnalysisError, UsageError
 from ionanalysis.io.jsonfile import read_json, write_json
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.barcodes import barcodes_json
+from ionanalysis.plugin.commands import OUTCOME_FILE
 from ionanalysis.plugin.environment import plugin_environment
 from ionanalysis.plugin.homes import reference_library
 from ionanalysis.plugin.inputs import barcode_sources, raw_block_dir, report_facts
@@ -19,20 +19,15 @@ from ionanalysis.plugin.ion_params import report_type
 from ionanalysis.plugin.jobs import STARTED, JobExecutor, LocalExecutor, PluginJob
 from ionanalysis.plugin.log import LOG_NAME
 from ionanalysis.plugin.process import COMPLETED, ProcessSpec
-from ionanalysis.plugin.records import PluginRecord, earlier_results, next_job_number, now, read_records, read_store
+from ionanalysis.plugin.records import PluginRecord
+from ionanalysis.plugin.results import PluginResult, earlier_results, next_job_number, now, read_results, read_store
 from ionanalysis.plugin.schedule import BLOCK, LEVELS, JobKey, ScheduleRequest, levels_of, rounds, schedule_round
 from ionanalysis.plugin.script import IN_ENVIRONMENT, STATE_FILE, launch_script, memory_bytes, script_name
 from ionanalysis.plugin.startplugin import PluginLaunch, plugin_results_dir, startplugin_json
 from ionanalysis.plugin.watch import folder_usage
 
-if TYPE_CHECKING:
-    from ionanalysis.plugin.info import PluginInfo
-
 DECLINED = "Declined"
 """State in our records of a job whose plugin said in `pre_launch` that it does not want to run."""
-
-OUTCOME_FILE = "IONANALYSIS_PLUGIN_OUTCOME"
-"""Variable that names the file into which `PluginCLI` writes what became of the launch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +35,10 @@ class LaunchRequest:
     """Which plugins are to run on which result, and how."""
 
     result_dir: Path
-    plugins: tuple["PluginInfo", ...]
-    installed: tuple["PluginInfo", ...] = ()
-    """All that are installed, in their order: a plugin's number is its place there."""
-    global_configs: Mapping[str, dict] = field(default_factory=dict)
-    """Configuration of each installed plugin."""
+    plugins: tuple[PluginRecord, ...]
+    """Those to run, in the order of the call."""
+    installed: tuple[PluginRecord, ...] = ()
+    """All that are installed."""
     instance_configs: Mapping[str, dict] = field(default_factory=dict)
     """What a manual launch says of each plugin."""
     manual: bool = False
@@ -53,7 +47,7 @@ class LaunchRequest:
     """Plugin results (directories) to use again, by plugin."""
     username: str = ""
     options: PluginOptions = field(default_factory=PluginOptions)
-    validate: Callable[["PluginInfo", dict, str], list[str]] | None = None
+    validate: Callable[[PluginRecord, dict, str], list[str]] | None = None
     """Asks a plugin what it thinks of a configuration."""
 
 
@@ -77,19 +71,17 @@ class Launch:
         self.result_dir = Path(request.result_dir).resolve()
         self.report = report_facts(self.result_dir)
         self.mode = "manual" if request.manual else "pipeline"
-        self.records: dict[str, PluginRecord] = {}
+        self.records: dict[str, PluginResult] = {}
         """Plugin results of this launch by plugin."""
         self.numbers: dict[JobKey, int] = {}
-        self._earlier = {record.name: record for record in earlier_results(read_records(self.result_dir)).values()}
+        self._earlier = {record.name: record for record in earlier_results(read_results(self.result_dir)).values()}
         self._api_keys: dict[str, str] = {}
         self._jobs: tuple = ()
         self._lock = threading.Lock()
         self._plugins = {plugin.name: plugin for plugin in (*request.installed, *request.plugins)}
-        self._ids = {plugin.name: place for place, plugin in enumerate(request.installed, 1)}
-        accepted = tuple(plugin for plugin in request.plugins if self._is_accepted(plugin))
         self.schedule = ScheduleRequest(
-            plugins=accepted,
-            installed=self._plugins,
+            plugins=tuple(plugin.info for plugin in request.plugins if self._is_accepted(plugin)),
+            installed={name: plugin.info for name, plugin in self._plugins.items()},
             earlier=frozenset(self._earlier),
             manual=request.manual,
             report_type=report_type(self.report.params),
@@ -114,7 +106,7 @@ class Launch:
         """Whether a plugin's configuration may be launched; if not, that is recorded."""
         config = self._describe(plugin, LEVELS[0], "").config
         issues = []
-        if plugin.requires_configuration and not config:
+        if plugin.info.requires_configuration and not config:
             issues.append(f"{plugin.name} needs a configuration before it can run.")
         elif self.request.validate:
             try:
@@ -158,11 +150,11 @@ class Launch:
             if plugin.name not in self.records:
                 number = self.request.reuse.get(plugin.name)
                 if number is None:
-                    self.records[plugin.name] = PluginRecord.begin(
+                    self.records[plugin.name] = PluginResult.begin(
                         self.result_dir,
                         name=plugin.name,
                         version=plugin.version,
-                        major_block=plugin.major_block,
+                        major_block=plugin.info.major_block,
                         mode=self.mode,
                         username=self.request.username,
                         config=self._describe(plugin, LEVELS[0], "").config,
@@ -173,7 +165,7 @@ class Launch:
 
     def _former(self, plugin, number):
         """The record of an earlier launch that is to be used again."""
-        found = next((one for one in read_records(self.result_dir) if one.id == number), None)
+        found = next((one for one in read_results(self.result_dir) if one.id == number), None)
         if found is None or found.name != plugin.name:
             raise UsageError(f"plugin result {number} of {plugin.name} is not in {self.result_dir}; start a new one.")
         if found.is_running:
@@ -183,7 +175,7 @@ class Launch:
 
     def _describe(self, plugin, level, block, number=None, holds=()):
         """The `PluginLaunch` of one job."""
-        name = plugin.name
+        name, info = plugin.name, plugin.info
         seed = (self.report.params.get("plugins") or {}).get(name)
         seed = seed if isinstance(seed, dict) else {}
         own = [key for key in self.numbers if key.plugin == name and self.numbers[key] != number]
@@ -191,20 +183,20 @@ class Launch:
         return PluginLaunch(
             name=name,
             version=plugin.version,
-            path=str(plugin.path),
-            id=self._ids.get(name, len(self._ids) + 1),
-            features=tuple(plugin.features),
-            runtypes=tuple(plugin.runtypes),
-            runlevels=levels_of(plugin),
-            depends=tuple(plugin.depends),
+            path=str(info.path),
+            id=plugin.id,
+            features=info.features,
+            runtypes=info.runtypes,
+            runlevels=levels_of(info),
+            depends=info.depends,
             level=level,
             block=block,
             mode=self.mode,
             result_id=self.records[name].id if name in self.records else 0,
-            global_config=self.request.global_configs.get(name) or {},
+            global_config=plugin.config or {},
             plan_input=seed.get("userInput") or "",
             instance_config=self.request.instance_configs.get(name) or {},
-            file_config=_file_config(plugin.path),
+            file_config=_file_config(info.path),
             planning_version=str(seed.get("version") or ""),
             hold_jobs=tuple(holds),
             dependencies=self._dependencies(plugin),
@@ -216,7 +208,7 @@ class Launch:
     def _dependencies(self, plugin):
         """Results of what a plugin depends on: of this launch, else of an earlier one."""
         found = {}
-        for name in plugin.depends:
+        for name in plugin.info.depends:
             record = self.records.get(name) or self._earlier.get(name)
             if record is None or not record.jobs:
                 continue
@@ -249,9 +241,9 @@ class Launch:
         memory = memory_bytes(launch.config.get("memory", "")) if isinstance(launch.config, dict) else None
         memory = memory or int(self.request.options.memory * 2**30)
         script = folder / script_name(plugin.name)
-        _write_script(script, launch_script(plugin.name, plugin.version, plugin.path, memory=f"{memory >> 20}M"))
+        _write_script(script, launch_script(plugin.info, tier=plugin.tier, memory=f"{memory >> 20}M"))
         environment = plugin_environment(
-            content, folder / "startplugin.json", job_id=number, reference_library=reference_library()
+            content, folder / "startplugin.json", tier=plugin.tier, job_id=number, reference_library=reference_library()
         )
         record.update_job(number, folder=str(folder.relative_to(self.result_dir)), notes=[note] if note else [])
         return self._spec(script, folder, environment, memory, self._aside(record, number))
@@ -337,10 +329,10 @@ def launch_plugins(request, *, on_submit=None):
 
     Returns
     -------
-    records : list of PluginRecord
+    records : list of PluginResult
         In the order in which plugins were first queued; those that failed validation come first.
     """
-    first = next_job_number(read_records(request.result_dir))
+    first = next_job_number(read_results(request.result_dir))
     # Leaving by an exception, as Ctrl-C, stops all plugins.
     with LocalExecutor(request.options.slots, first) as executor:
         launch = Launch(request, executor)
@@ -352,7 +344,7 @@ def launch_plugins(request, *, on_submit=None):
 
 def _is_running(record):
     """Whether an earlier plugin result is still being made, perhaps by another process."""
-    fresh = next((one for one in read_records(record.path.parents[1]) if one.id == record.id), None)
+    fresh = next((one for one in read_results(record.path.parents[1]) if one.id == record.id), None)
     return fresh is not None and fresh.is_running
 
 

@@ -6,8 +6,9 @@ the script is started by hand or by a queue, by `ionanalysis.plugin.enter`.
 
 import re
 import sys
-from pathlib import Path
 from shlex import quote
+
+from ionanalysis.errors import InputError
 
 STATE_FILE = "IONANALYSIS_PLUGIN_STATE"
 """Variable that names the file into which the script writes its states, a line each."""
@@ -23,27 +24,33 @@ def script_name(plugin_name):
     return f"ion_plugin_{plugin_name}_launch.sh"
 
 
-def launch_script(name, version, path, *, memory="8G", python=sys.executable):
+def launch_script(info, *, tier="compat", memory="8G", python=sys.executable):
     """Text of the launch script of a plugin.
 
     Parameters
     ----------
-    name, version : str
-    path : path
-        The plugin's directory; ``NAME.py`` in it goes before ``launch.sh``.
+    info : PluginInfo
+    tier : str
+        How its Python is set up (`ionanalysis.plugin.interpreter`).
     memory : str
         What a queue is asked for, such as ``8G``.
     python : str
         Interpreter of ``NAME.py``.
+
+    Raises
+    ------
+    InputError
+        If the plugin's program is not there any more.
     """
-    payload, directives = _payload(name, Path(path), python)
+    payload, directives = _payload(info, python)
     return _SCRIPT.format(
         directives="\n".join(
             ["#$ -cwd", "#$ -j no", f"#$ -l mem_free={memory},h_vmem={memory},s_vmem={memory},h_stack=16M", *directives]
         ),
-        version=quote(version),
+        version=quote(info.version),
         python=quote(python),
-        name=quote(name),
+        tier=quote(tier),
+        name=quote(info.name),
         rule=_RULE,
         payload=payload,
         in_environment=IN_ENVIRONMENT,
@@ -51,17 +58,13 @@ def launch_script(name, version, path, *, memory="8G", python=sys.executable):
     )
 
 
-def has_program(name, path):
-    """Whether a directory holds something that can be run as plugin `name`."""
-    return any((Path(path) / program).is_file() for program in (f"{name}.py", "launch.sh"))
-
-
-def _payload(name, path, python):
+def _payload(info, python):
     """The lines that are the plugin's own, and the queue directives among them."""
-    program = path / f"{name}.py"
-    if program.is_file():
-        return f"{quote(python)} -u {quote(str(program))} -vv", []
-    lines = (path / "launch.sh").read_text("utf-8", errors="surrogateescape").splitlines()
+    if not info.script.is_file():
+        raise InputError(f"{info.script}: is not there any more; install {info.name} again.")
+    if not info.is_shell:
+        return f"{quote(python)} -u {quote(str(info.script))} -vv", []
+    lines = info.script.read_text("utf-8", errors="surrogateescape").splitlines()
     directives = [line for line in lines if line.startswith("#$")]
     own = [line for line in lines if not line.startswith(("#!", "#$"))]
     return "\n".join(own), directives
@@ -87,7 +90,7 @@ _SCRIPT = """\
 {directives}
 # Runs a plugin. By hand: cd into this directory, then  bash THIS_SCRIPT -j startplugin.json
 if [ -z "${{{in_environment}:-}}" ]; then
-    exec {python} -m ionanalysis.plugin.enter "$0" "$@"
+    exec {python} -m ionanalysis.plugin.enter {tier} "$0" "$@"
 fi
 unset {in_environment}
 VERSION={version}

@@ -1,4 +1,4 @@
-"""What is known of the plugin results of a report: a file each in `plugin_jobs/`.
+"""Plugin results: what is known of each time that plugins ran on a report, a file each in `plugin_jobs/`.
 
 They lie outside the plugins' own folders, which plugins empty as they please (plugin.md 9.30).
 """
@@ -23,8 +23,10 @@ STORE_LIMIT = 16 << 20
 """Bytes of a `results.json` that is taken over."""
 
 
-class PluginRecord:
-    """The record of one plugin result, kept on disk up to date. Safe to use from several threads.
+class PluginResult:
+    """One run of a plugin with all its levels, and its jobs; the record on disk is kept up to date.
+
+    Safe to use from several threads.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class PluginRecord:
 
     @classmethod
     def begin(cls, result_dir, **facts):
-        """A new record, under the next free number of the result directory."""
+        """A new one, under the next free number of the result directory."""
         folder = Path(result_dir) / FOLDER
         try:
             folder.mkdir(exist_ok=True)
@@ -136,8 +138,8 @@ class PluginRecord:
         write_json(self.path, self.content)
 
 
-def read_records(result_dir):
-    """All records of a result directory by number; broken ones are left out."""
+def read_results(result_dir):
+    """All plugin results of a result directory by number; broken records are left out."""
     found = []
     for path in Path(result_dir, FOLDER).glob("*.json"):
         try:
@@ -145,12 +147,12 @@ def read_records(result_dir):
         except InputError:
             continue
         if isinstance(content, dict) and content.get("format") == 1 and isinstance(content.get("id"), int):
-            found.append(PluginRecord(path, content))
+            found.append(PluginResult(path, content))
     return sorted(found, key=lambda record: record.id)
 
 
 def earlier_results(records):
-    """The newest record of each plugin that is done, running or queued (plugin.md 3.2)."""
+    """The newest result of each plugin that is done, running or queued (plugin.md 3.2)."""
     usable = (COMPLETED, *RUNNING_STATES)
     return {record.name: record for record in records if record.state in usable}
 
