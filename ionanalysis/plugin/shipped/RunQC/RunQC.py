@@ -197,8 +197,9 @@ def report(results, traces):
     parts = ["<!DOCTYPE html><html><head><meta charset='utf-8'><style>"]
     parts.append("body{font:13px sans-serif}table{border-collapse:collapse;margin:0 0 1em}td,th{padding:2px 8px;")
     parts.append(
-        "border-bottom:1px solid #ddd;text-align:right}th:first-child,td:first-child{text-align:left}</style></head><body>"
+        "border-bottom:1px solid #ddd;text-align:right}th:first-child,td:first-child{text-align:left}</style></head>"
     )
+    parts.append("<body>")
     for title, name in (("Loading", "loading"), ("Key", "key"), ("Phase, per flow", "phase")):
         parts.append(f"<h3>{title}</h3>{table(['', ''], results[name].items()) if results[name] else '<p>no data</p>'}")
     if traces:
