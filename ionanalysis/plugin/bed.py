@@ -6,6 +6,7 @@ target's chromosome with the position's, and the writer writes the values of lis
 
 import re
 import shlex
+from pathlib import Path
 
 from ionanalysis.errors import InputError
 
@@ -82,7 +83,7 @@ class IonBedReader:
         self.header = IonBedHeader()
         self.chromOrder = []
         self._name = str(filename or getattr(file, "name", "BED file"))
-        self._file = file if file is not None else open(filename, encoding="utf-8")  # noqa: SIM115 (closed by close)
+        self._file = file if file is not None else Path(filename).open(encoding="utf-8")  # noqa: SIM115 (closed by close)
         self._line_number = 0
         self._first = self._next_line()
         while self._first and self.header.add_line(self._first):
@@ -140,8 +141,10 @@ class IonBedReader:
     def InTarget(self, target, chrom, pos):  # noqa: N802 (a name of the contract)
         """-1 if a position (from 0) lies before `target`, 0 if inside, 1 if behind it, in the file's order."""
         if chrom != target["chrom"]:
-            places = [self.chromOrder.index(name) if name in self.chromOrder else len(self.chromOrder)
-                      for name in (chrom, target["chrom"])]
+            places = [
+                self.chromOrder.index(name) if name in self.chromOrder else len(self.chromOrder)
+                for name in (chrom, target["chrom"])
+            ]
             return -1 if places[0] < places[1] else 1
         if pos < target["chromStart"]:
             return -1
@@ -173,7 +176,7 @@ class IonBedWriter:
 
     def __init__(self, file=None, filename=None, header=None):
         self.header = header or IonBedHeader()
-        self._file = file if file is not None else open(filename, "w", encoding="utf-8")  # noqa: SIM115
+        self._file = file if file is not None else Path(filename).open("w", encoding="utf-8")  # noqa: SIM115
 
     def __enter__(self):
         return self

@@ -15,6 +15,9 @@ from ionanalysis.plugin.info import info_object
 OUTCOME_FILE = "IONANALYSIS_PLUGIN_OUTCOME"
 """Environment variable: file to which the outcome of `launch_wrapper` is written, for the job's record."""
 
+_CHATTERERS = ("matplotlib", "PIL", "numba", "django", "urllib3", "asyncio")
+"""Libraries that log each font, byte code or connection."""
+
 _LEVELS = (logging.ERROR, logging.INFO, logging.DEBUG)
 
 
@@ -35,7 +38,7 @@ def PluginCLI(plugin=None):  # noqa: N802 (a name of the contract)
         plugin = inspect.getmodulename(sys._getframe(1).f_code.co_filename) or ""
     plugin_class = _plugin_class(plugin)
     args = _parser(plugin_class).parse_args()
-    logging.basicConfig(level=_LEVELS[min(args.verbose, len(_LEVELS) - 1)], format="%(levelname)s: %(message)s")
+    _start_log(args.verbose)
     if args.bctable_columns:
         print(json.dumps(available_columns(), indent=1))
         return
@@ -59,6 +62,13 @@ def _parser(plugin_class):
     parser.add_argument("--block", metavar="ID", help="block for --runmode block")
     parser.add_argument("--bctable-columns", action="store_true", help="print the known columns of the barcode table")
     return parser
+
+
+def _start_log(verbose):
+    logging.basicConfig(level=_LEVELS[min(verbose, len(_LEVELS) - 1)], format="%(levelname)s: %(message)s")
+    # The framework always asks for all, and means what the plugin has to say.
+    for library in _CHATTERERS:
+        logging.getLogger(library).setLevel(logging.INFO)
 
 
 def _plugin_class(plugin):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ionanalysis.io.explog import entries_of_text, normal_key
 
-_INTEGERS = frozenset("flows cycles rows columns datacollect_version liveview_version oversample".split())
-_FLOATS = frozenset("gain dac frame_time".split())
-_YES_OR_NO = frozenset("autoanalyze prebeadfind use_synchdacs".split())
+_INTEGERS = frozenset(["flows", "cycles", "rows", "columns", "datacollect_version", "liveview_version", "oversample"])
+_FLOATS = frozenset(["gain", "dac", "frame_time"])
+_YES_OR_NO = frozenset(["autoanalyze", "prebeadfind", "use_synchdacs"])
 _BLOCK = re.compile(r"block_\d+|blockstatus|thumbnail_\d+")
 
 

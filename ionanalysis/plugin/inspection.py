@@ -35,7 +35,7 @@ def inspect_plugin(folder, *, time_limit_s=TIME_LIMIT_S, tier="compat"):
     """What the plugin in `folder` is.
 
     ``NAME/NAME.py`` is imported in a process of its own, in an empty working directory, and killed with all
-    that it started when `time_limit_s` is over. ``NAME/launch.sh`` counts where there is no ``NAME.py``; it is only read.
+    that it started when the time is over. ``NAME/launch.sh`` counts where there is no ``NAME.py``; it is only read.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def _python_plugin(folder, script, answer):
 
 
 def _shell_plugin(folder, script):
-    """A legacy plugin. Lists missing from its ``pluginsettings.json`` are empty; without the file it takes two types."""
+    """A legacy plugin. Lists missing from ``pluginsettings.json`` are empty; without the file it takes two types."""
     text = script.read_text(encoding="utf-8", errors="replace")
     found = next((match for line in text.splitlines() if (match := _SHELL_VERSION.search(line))), None)
     path = folder / "pluginsettings.json"

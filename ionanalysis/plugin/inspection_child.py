@@ -93,7 +93,9 @@ def _told_syntax(error, script):
     broken = Path(error.filename or script)
     name = str(broken.relative_to(script.parent)) if broken.is_relative_to(script.parent) else str(broken)
     if broken.is_file():
-        problems = [problem for problem in problems_of_source(broken.read_bytes(), name) if problem.line == error.lineno]
+        problems = [
+            problem for problem in problems_of_source(broken.read_bytes(), name) if problem.line == error.lineno
+        ]
         if problems:
             return f"{problems[0]}."
     return f"{name}, line {error.lineno}: {error.msg}."
@@ -101,7 +103,9 @@ def _told_syntax(error, script):
 
 def _told(error, script):
     """An exception in words, with the line of the plugin's own code that it came from."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if script.parent in Path(frame.filename).parents]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if script.parent in Path(frame.filename).parents
+    ]
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     text = str(error).splitlines()[0] if str(error) else ""
     return f"{type(error).__name__}{': ' if text else ''}{text[:300].rstrip('.')}{where}"

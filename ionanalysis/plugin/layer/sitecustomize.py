@@ -24,5 +24,5 @@ def _install():
         hidden.loader.exec_module(importlib.util.module_from_spec(hidden))
 
 
-if sys.version_info[0] >= 3:
+if sys.version_info[0] >= 3:  # noqa: UP036
     _install()

@@ -1,7 +1,7 @@
 """`ConfigParser` of Python 2: keys may be repeated, `;` behind a blank starts a comment, `readfp` is there."""
 
 import configparser as _new
-from configparser import *  # noqa: F403
+from configparser import *
 
 
 class _AsBefore:

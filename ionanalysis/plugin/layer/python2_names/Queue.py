@@ -1,3 +1,3 @@
 """`Queue` of Python 2."""
 
-from queue import *  # noqa: F403
+from queue import *

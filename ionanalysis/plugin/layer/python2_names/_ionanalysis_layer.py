@@ -14,7 +14,9 @@ BUILTINS_SWITCH = "IONANALYSIS_PYTHON2_BUILTINS"
 """Environment variable: 0 leaves the builtins of Python 3 alone."""
 
 _NUMPY_NAMES = {"int": int, "float": float, "bool": bool, "object": object, "str": str, "complex": complex, "long": int}
-_ABSTRACT = "Callable Container Hashable Iterable Iterator Mapping MutableMapping MutableSequence MutableSet Sequence Set"
+_ABSTRACT = (
+    "Callable Container Hashable Iterable Iterator Mapping MutableMapping MutableSequence MutableSet Sequence Set"
+)
 
 
 def install():
@@ -152,8 +154,8 @@ def _with_templates(options):
 
 def _patch_urllib(urllib):
     moved = {
-        **dict.fromkeys("quote quote_plus unquote unquote_plus urlencode".split(), "urllib.parse"),
-        **dict.fromkeys("urlopen urlretrieve pathname2url url2pathname".split(), "urllib.request"),
+        **dict.fromkeys(["quote", "quote_plus", "unquote", "unquote_plus", "urlencode"], "urllib.parse"),
+        **dict.fromkeys(["urlopen", "urlretrieve", "pathname2url", "url2pathname"], "urllib.request"),
     }
 
     def moved_name(name):

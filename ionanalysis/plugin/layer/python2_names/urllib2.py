@@ -3,7 +3,7 @@
 from urllib import request as _request
 from urllib.error import HTTPError, URLError  # noqa: F401
 from urllib.parse import quote, unquote  # noqa: F401
-from urllib.request import *  # noqa: F403
+from urllib.request import *
 
 
 class Request(_request.Request):

@@ -4,10 +4,11 @@ It is on the path of plugin processes only (see docs/plugins.md), never installe
 """
 
 import os
+from pathlib import Path
 
 version = "5.18.1"
 """The release of Torrent Suite whose contract this package keeps."""
 
 referenceBasePath = os.environ.get("IONANALYSIS_REFERENCES", "/results/referenceLibrary/")
 picardPath = os.environ.get("IONANALYSIS_PICARD", "/opt/picard/picard-tools-current")
-pipelineScriptPath = os.path.dirname(os.path.abspath(__file__))
+pipelineScriptPath = str(Path(__file__).parent)

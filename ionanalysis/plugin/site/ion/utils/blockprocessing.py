@@ -14,6 +14,6 @@ def printtime(message, *args):
     print(f"[ {now:%a %Y-%m-%d %H:%M:%S %Z} ]", message, *args, flush=True)
 
 
-def bam2fastq_command(BAMName, FASTQName):  # noqa: N803 (a name of the contract)
+def bam2fastq_command(BAMName, FASTQName):
     """Text of a shell command that writes the reads of a BAM file as FASTQ."""
-    return shlex.join([sys.executable, "-m", "ionanalysis.plugin.fastq", str(BAMName), str(FASTQName)])
+    return shlex.join([sys.executable, "-m", "ionanalysis.plugin.conversion", str(BAMName), str(FASTQName)])

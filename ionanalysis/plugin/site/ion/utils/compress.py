@@ -1,7 +1,7 @@
 """Zip archives that grow file by file."""
 
-import os
 import zipfile
+from pathlib import Path
 
 from ion.utils.blockprocessing import printtime
 
@@ -21,7 +21,7 @@ def make_zip(zip_file, to_zip, arcname=None, use_sys_zip=True, compressed=True):
         Accepted and without effect: no outside program is needed.
     compressed : bool
     """
-    if not os.path.isfile(to_zip):
+    if not Path(to_zip).is_file():
         printtime(f"make_zip: {to_zip} is not there; nothing is added to {zip_file}.")
         return
     kind = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
