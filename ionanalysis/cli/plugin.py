@@ -1,9 +1,10 @@
-"""Plugins: make, install, upgrade, remove and list them."""
+"""Plugins: make, install, upgrade, remove, list and run them."""
 
 import json
 import sys
 from pathlib import Path
 
+from ionanalysis.cli import plugin_run
 from ionanalysis.errors import UsageError
 
 
@@ -161,12 +162,18 @@ def _path(args):
     print(python_path(args.tier, inherited=""))
 
 
+def _add_run(parser):
+    plugin_run.add_arguments(parser)
+    add_root(parser)
+
+
 ACTIONS = {
     "new": (_add_new, _new, "write the files of a new plugin, ready to be installed"),
     "install": (_add_install, _install, "install plugins, or upgrade them to a higher version"),
     "upgrade": (_add_install, _upgrade, "upgrade installed plugins to a higher version"),
     "remove": (_add_remove, _remove, "remove installed plugins; what they did to results stays"),
     "list": (_add_list, _list, "list installed plugins"),
+    "run": (_add_run, plugin_run.run, "launch installed plugins on a result and wait for them"),
     "rescan": (add_root, _rescan, "take in plugins whose folders were copied by hand"),
     "path": (_add_path, _path, "print the PYTHONPATH with which a plugin file runs by hand"),
 }

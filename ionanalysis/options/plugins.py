@@ -8,6 +8,13 @@ CONFIG_ORDERS = ("sdk", "ts")
 
 
 @dataclass(frozen=True, kw_only=True)
+class AutomaticPluginOptions(Options):
+    """Plugins that a run launches at its end."""
+
+    plugins: tuple[str, ...] = option((), "installed plugins to launch, those only that take this kind of report")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PluginOptions(Options):
     """Plugins: how they are launched, and how much each may take."""
 

@@ -1,6 +1,7 @@
 """Where plugin jobs run. A job starts when all jobs that it is held on have ended, well or badly."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -90,11 +91,25 @@ class LocalExecutor:
         for number in list(self._jobs):
             self.cancel(number)
 
-    def wait(self):
-        with self._lock:
-            while self._jobs:
+    def wait(self, *, tick=None, every_s=5.0):
+        """Return when all jobs have ended.
+
+        Parameters
+        ----------
+        tick : callable, optional
+            Called now and then.
+        every_s : float
+        """
+        next_tick = time.monotonic() + every_s
+        while True:
+            with self._lock:
+                if not self._jobs:
+                    return
                 # Wakes now and then, so that Ctrl-C gets through.
                 self._lock.wait(0.5)
+            if tick and time.monotonic() > next_tick:
+                tick()
+                next_tick = time.monotonic() + every_s
 
     def _start_free(self):
         for number in [number for number, holds in self._held.items() if not holds]:

@@ -58,6 +58,8 @@ class Launch:
     ----------
     request : LaunchRequest
     executor : JobExecutor
+    note : callable, optional
+        Gets a sentence when a job has ended, from the thread that ran it.
 
     Raises
     ------
@@ -65,8 +67,9 @@ class Launch:
         If the result lacks `ion_params_00.json`.
     """
 
-    def __init__(self, request: LaunchRequest, executor: JobExecutor):
+    def __init__(self, request: LaunchRequest, executor: JobExecutor, *, note: Callable[[str], None] | None = None):
         self.request = request
+        self.note = note or (lambda text: None)
         self.executor = executor
         self.result_dir = Path(request.result_dir).resolve()
         self.report = report_facts(self.result_dir)
@@ -115,6 +118,7 @@ class Launch:
                 issues = [str(error)]
         if issues:
             self._record(plugin).update(validation_errors=issues)
+            self.note(f"{plugin.name}: is not launched. {' '.join(issues)}")
         return not issues
 
     def _submit_job(self, job):
@@ -316,30 +320,56 @@ class Launch:
             notes=[*former, *notes, *filter(None, [problem])],
         )
         record.update(store=store, n_bytes=n_bytes, n_files=n_files)
+        where = f"{key.plugin} ({key.level}{' ' if key.block else ''}{key.block})"
+        self.note(" ".join(filter(None, [f"{where}: {state}, {end.seconds:.1f} s.", end.reason, *notes])))
 
 
-def launch_plugins(request, *, on_submit=None):
+def launch_plugins(request, *, note=None, on_change=None):
     """Launch plugins on this machine and wait for them.
 
     Parameters
     ----------
     request : LaunchRequest
-    on_submit : callable, optional
-        Gets the `Launch` when all its jobs are queued.
+    note : callable, optional
+        Gets a sentence when a job has ended.
+    on_change : callable, optional
+        Called when something may have changed that a report shows: jobs are queued or have ended, a plugin has
+        written HTML.
 
     Returns
     -------
-    records : list of PluginResult
+    results : list of PluginResult
         In the order in which plugins were first queued; those that failed validation come first.
     """
     first = next_job_number(read_results(request.result_dir))
+    on_change = on_change or (lambda: None)
     # Leaving by an exception, as Ctrl-C, stops all plugins.
     with LocalExecutor(request.options.slots, first) as executor:
-        launch = Launch(request, executor)
+        launch = Launch(request, executor, note=note)
         launch.submit_all()
-        if on_submit:
-            on_submit(launch)
+        on_change()
+        seen = _pages(launch)
+
+        def look():
+            nonlocal seen
+            if (now_there := _pages(launch)) != seen:
+                seen = now_there
+                on_change()
+
+        executor.wait(tick=look)
+    on_change()
     return list(launch.records.values())
+
+
+def _pages(launch):
+    """States of jobs, and when each page of the running plugins was last written."""
+    states = [job["state"] for result in launch.records.values() for job in result.jobs]
+    written = []
+    for result in launch.records.values():
+        for path in sorted(result.folder.glob("*_block.html")):
+            with suppress(OSError):
+                written.append((str(path), path.stat().st_mtime_ns))
+    return states, written
 
 
 def _is_running(record):
