@@ -65,20 +65,16 @@ def run(args):
         )
     if record := RunRecord.read(args.result_dir):
         record.refresh("report")
-    _print(results, names, args.json)
+    _print(results, args.json)
 
 
-def _print(results, names, as_json):
+def _print(results, as_json):
     if as_json:
         print(json.dumps([{**one.content, "state": one.state, "folder": str(one.folder)} for one in results], indent=2))
     else:
         for one in results:
             if one.jobs:
                 print(one.folder)
-    launched = {one.name for one in results}
-    for name in names:
-        if name not in launched:
-            print(f"{name}: has nothing to do here: no job at the levels asked for.", file=sys.stderr)
     # A plugin of several levels fails with any of them.
     failed = [one for one in results if one.state not in _GOOD or any(_failed(one, job) for job in one.jobs)]
     if failed:

@@ -21,7 +21,16 @@ from ionanalysis.plugin.log import LOG_NAME
 from ionanalysis.plugin.process import COMPLETED, ProcessSpec
 from ionanalysis.plugin.records import PluginRecord
 from ionanalysis.plugin.results import PluginResult, earlier_results, next_job_number, now, read_results, read_store
-from ionanalysis.plugin.schedule import BLOCK, LEVELS, JobKey, ScheduleRequest, levels_of, rounds, schedule_round
+from ionanalysis.plugin.schedule import (
+    BLOCK,
+    LEVELS,
+    JobKey,
+    ScheduleRequest,
+    levels_of,
+    rounds,
+    runs_on,
+    schedule_round,
+)
 from ionanalysis.plugin.script import IN_ENVIRONMENT, STATE_FILE, launch_script, memory_bytes, script_name
 from ionanalysis.plugin.startplugin import PluginLaunch, plugin_results_dir, startplugin_json
 from ionanalysis.plugin.watch import folder_usage
@@ -358,7 +367,16 @@ def launch_plugins(request, *, note=None, on_change=None):
 
         executor.wait(tick=look)
     on_change()
+    for plugin in request.plugins:
+        if note and plugin.name not in launch.records:
+            note(f"{plugin.name}: has nothing to do here: {_why_not(plugin.info, launch.schedule)}.")
     return list(launch.records.values())
+
+
+def _why_not(info, schedule):
+    if not schedule.manual and not runs_on(info, schedule):
+        return f"it takes no {schedule.report_type} reports by itself"
+    return "it has no job at the levels asked for"
 
 
 def _pages(launch):
