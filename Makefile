@@ -22,6 +22,7 @@ test-checked: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.calling
+	$(BIN)/python -m benchmarks.plugins
 
 # Figures on the golden data beside the original's.
 golden: $(VENV)/.installed-test

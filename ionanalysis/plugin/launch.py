@@ -254,7 +254,10 @@ class Launch:
         memory = memory_bytes(launch.config.get("memory", "")) if isinstance(launch.config, dict) else None
         memory = memory or int(self.request.options.memory * 2**30)
         script = folder / script_name(plugin.name)
-        _write_script(script, launch_script(plugin.info, tier=plugin.tier, memory=f"{memory >> 20}M"))
+        _write_script(
+            script,
+            launch_script(plugin.info, tier=plugin.tier, memory=memory, seconds=self.request.options.time_limit * 3600),
+        )
         environment = plugin_environment(
             content, folder / "startplugin.json", tier=plugin.tier, job_id=number, reference_library=reference_library()
         )

@@ -9,6 +9,7 @@ import sys
 from shlex import quote
 
 from ionanalysis.errors import InputError
+from ionanalysis.plugin.log import LOG_NAME
 
 STATE_FILE = "IONANALYSIS_PLUGIN_STATE"
 """Variable that names the file into which the script writes its states, a line each."""
@@ -24,7 +25,7 @@ def script_name(plugin_name):
     return f"ion_plugin_{plugin_name}_launch.sh"
 
 
-def launch_script(info, *, tier="compat", memory="8G", python=sys.executable):
+def launch_script(info, *, tier="compat", memory=8 << 30, seconds=86400, python=sys.executable):
     """Text of the launch script of a plugin.
 
     Parameters
@@ -32,8 +33,10 @@ def launch_script(info, *, tier="compat", memory="8G", python=sys.executable):
     info : PluginInfo
     tier : str
         How its Python is set up (`ionanalysis.plugin.interpreter`).
-    memory : str
-        What a queue is asked for, such as ``8G``.
+    memory : int
+        Bytes that a queue is asked for.
+    seconds : float
+        Time that a queue is asked for.
     python : str
         Interpreter of ``NAME.py``.
 
@@ -44,9 +47,7 @@ def launch_script(info, *, tier="compat", memory="8G", python=sys.executable):
     """
     payload, directives = _payload(info, python)
     return _SCRIPT.format(
-        directives="\n".join(
-            ["#$ -cwd", "#$ -j no", f"#$ -l mem_free={memory},h_vmem={memory},s_vmem={memory},h_stack=16M", *directives]
-        ),
+        directives="\n".join([*_queue_directives(info.name, memory >> 20, int(seconds)), *directives]),
         version=quote(info.version),
         python=quote(python),
         tier=quote(tier),
@@ -56,6 +57,23 @@ def launch_script(info, *, tier="compat", memory="8G", python=sys.executable):
         in_environment=IN_ENVIRONMENT,
         state_file=STATE_FILE,
     )
+
+
+def _queue_directives(name, mebibytes, seconds):
+    """What Grid Engine and Slurm read when the script is submitted to them; both warn a plugin before its time ends."""
+    memory = ",".join(f"{resource}={mebibytes}M" for resource in ("mem_free", "h_vmem", "s_vmem"))
+    return [
+        "#$ -cwd",
+        "#$ -j no",
+        f"#$ -l {memory},h_stack=16M",
+        f"#$ -l s_rt={seconds},h_rt={seconds + 5}",
+        f"#SBATCH --job-name=ion_plugin_{name}",
+        f"#SBATCH --mem={mebibytes}M",
+        # Slurm counts in minutes; the signal comes a minute before the end.
+        f"#SBATCH --time={-(-seconds // 60) + 1}",
+        "#SBATCH --signal=B:USR1@60",
+        f"#SBATCH --output={LOG_NAME}",
+    ]
 
 
 def _payload(info, python):
