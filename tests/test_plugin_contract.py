@@ -50,7 +50,9 @@ def test_every_attribute_has_its_default_and_every_method_is_there(plain):
     assert {name: getattr(plugin, name) for name in ATTRIBUTES} == ATTRIBUTES
     assert all(callable(getattr(plugin, name)) for name in METHODS)
     assert (plugin.__version__, plugin.__author__) == ("1.0.0.0", UNKNOWN)
-    assert not hasattr(plugin, "startpluginjson") and not hasattr(plugin, "barcodesjson") and not hasattr(plugin, "block")
+    assert (
+        not hasattr(plugin, "startpluginjson") and not hasattr(plugin, "barcodesjson") and not hasattr(plugin, "block")
+    )
 
 
 def test_defaults_of_methods(plain):
@@ -166,7 +168,7 @@ def test_overridden_init_that_forgets_the_base_loses_nothing():
 
 def test_startplugin_is_read_once_and_may_be_assigned(plain, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="startplugin.json is missing"):
+    with pytest.raises(FileNotFoundError, match=r"startplugin\.json is missing"):
         _ = plain().startplugin
     content = {"runinfo": {"plugin": {"pluginconfig": {"a": 1}}}}
     (tmp_path / "startplugin.json").write_text(json.dumps(content))
@@ -259,8 +261,10 @@ def test_exit_codes_and_outcomes(write_plugin, run_plugin, tmp_path, launch, pre
         assert "Traceback" in done.stderr and "no reads" in done.stderr
 
 
-@pytest.mark.parametrize("call", ["PluginCLI()", "PluginCLI(Shape)", "PluginCLI(Shape())", "PluginCLI('Shape')", "cli()",
-                                  "PluginCLI(sys.modules['__main__'])"])  # fmt: skip
+CALLS = ("PluginCLI()", "PluginCLI(Shape)", "PluginCLI(Shape())", "PluginCLI('Shape')", "cli()")
+
+
+@pytest.mark.parametrize("call", [*CALLS, "PluginCLI(sys.modules['__main__'])"])
 def test_every_form_of_the_call(write_plugin, run_plugin, call):
     done = run_plugin(shape(write_plugin, call=call))
     assert done.returncode == 0 and (done.results / "results.json").exists(), done.stderr

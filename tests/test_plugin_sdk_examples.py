@@ -170,7 +170,8 @@ def test_rest_fragment(write_plugin, run_plugin):
     fragment = indent(printed("rest"), "        ")
     source = (
         "from ion.plugin import *\nclass Rest(IonPlugin):\n    version = '1.0.0.0'\n    def launch(self, data=None):\n"
-        f"{fragment}        print(api_json_response)\n        return True\nif __name__ == '__main__':\n    PluginCLI()\n"
+        f"{fragment}        print(api_json_response)\n        return True\n"
+        "if __name__ == '__main__':\n    PluginCLI()\n"
     )
     stand_in = """
         class Answer:

@@ -11,7 +11,10 @@ from ionanalysis.plugin.inspection import PluginError, inspect_plugin, plugin_sc
 
 HEAD = "from ion.plugin import *\n"
 TAIL = "\nif __name__ == '__main__':\n    PluginCLI()\n"
-PLAIN = "class Shape(IonPlugin):\n    'Docs.'\n    version = '1.0.0.0'\n    def launch(self, data=None):\n        return True\n"
+PLAIN = (
+    "class Shape(IonPlugin):\n    'Docs.'\n    version = '1.0.0.0'\n"
+    "    def launch(self, data=None):\n        return True\n"
+)
 
 RUNNING = {
     "plain": PLAIN,
@@ -53,7 +56,8 @@ RUNNING = {
     ),
     "helper module and data beside it": (
         "import os, helper\nclass Shape(IonPlugin):\n    version = helper.VERSION\n"
-        "    envDict = dict(os.environ)\n    here = os.environ['DIRNAME']\n    def launch(self, data=None): return True\n"
+        "    envDict = dict(os.environ)\n    here = os.environ['DIRNAME']\n"
+        "    def launch(self, data=None): return True\n"
     ),
 }
 
@@ -129,7 +133,8 @@ def test_an_endless_loop_is_ended_with_all_that_it_started(write_plugin, tmp_pat
     told = tmp_path / "child"
     source = (
         "import os, subprocess\n"
-        f"child = subprocess.Popen(['sleep', '600'])\nopen({str(told)!r}, 'w').write(str(child.pid))\nwhile True: pass\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(told)!r}, 'w').write(str(child.pid))\nwhile True: pass\n"
     )
     with pytest.raises(PluginError, match="within 2 s"):
         inspect_plugin(write_plugin("Shape", source), time_limit_s=2)
