@@ -27,7 +27,8 @@ def run_python(source, *, tier="compat", environment=None, inherited=None, optio
 
 MENDED = {
     "modules": "import urllib2, urlparse, ConfigParser, StringIO, cStringIO, cPickle, Queue, httplib, commands\n"
-    "import simplejson\nprint(urlparse.urlparse('http://host/x').netloc, cPickle.loads(cPickle.dumps([1])), simplejson.dumps({'a': 1}))",
+    "import simplejson\nprint(urlparse.urlparse('http://host/x').netloc, cPickle.loads(cPickle.dumps([1])), "
+    "simplejson.dumps({'a': 1}))",
     "urllib": "import urllib\nprint(urllib.quote('a b'), urllib.urlencode({'a': 1}), urllib.parse.quote('c d'))",
     "post text": "import urllib2\nprint(urllib2.Request('http://host', 'body').data)",
     "text in memory": "import StringIO\nf = StringIO.StringIO('a')\nf.seek(0, 2)\nf.write('b')\n"

@@ -43,13 +43,17 @@ def python2_problems(folder):
     """
     folder = Path(folder)
     problems = []
-    files = (path for path in sorted(folder.rglob("*.py")) if not any(part[0] == "." for part in path.parts[1:]))
+    files = (path for path in sorted(folder.rglob("*.py")) if not _is_hidden(path.relative_to(folder)))
     for n_files, path in enumerate(files):
         if n_files == MAX_FILES:
             break
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES:
             problems += problems_of_source(path.read_bytes(), path.relative_to(folder).as_posix())
     return problems
+
+
+def _is_hidden(path):
+    return any(part.startswith(".") for part in path.parts)
 
 
 def problems_of_source(source, name):
