@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanalysis/_core/*.h)
 
-.PHONY: demo test test-slow test-checked bench golden lint format clean
+.PHONY: demo test test-slow test-checked test-plugins bench golden lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ionanalysis.demo
@@ -18,6 +18,10 @@ test-slow: $(VENV)/.installed-test
 test-checked: $(VENV)/.installed-test
 	IONANALYSIS_CHECKED=1 $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/checked .
 	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto -m "not slow"
+
+# Plugins written for Torrent Suite, unmodified: make test-plugins PLUGIN_SOURCES=FOLDER
+test-plugins: $(VENV)/.installed-test
+	PLUGIN_SOURCES="$(PLUGIN_SOURCES)" $(BIN)/python -m pytest -rs tests/test_plugin_sources.py
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run

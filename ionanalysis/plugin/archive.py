@@ -132,7 +132,10 @@ def _checked_members(archive, opened, limits):
         )
     if any(len(path.parts) == 1 and not member.is_dir() for member, path in kept):
         raise PluginError(f"{archive}: {roots[0]} is a file; expected one folder with the plugin's name.")
-    check_name(roots[0])
+    try:
+        check_name(roots[0])
+    except PluginError as error:
+        raise PluginError(f"{archive}: {error}") from None
     seen = set()
     for _, path in kept:
         if path in seen:

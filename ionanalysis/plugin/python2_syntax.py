@@ -43,13 +43,17 @@ def python2_problems(folder):
     """
     folder = Path(folder)
     problems = []
-    files = (path for path in sorted(folder.rglob("*.py")) if not any(part[0] == "." for part in path.parts[1:]))
+    files = (path for path in sorted(folder.rglob("*.py")) if not _is_hidden(path.relative_to(folder)))
     for n_files, path in enumerate(files):
         if n_files == MAX_FILES:
             break
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_BYTES:
             problems += problems_of_source(path.read_bytes(), path.relative_to(folder).as_posix())
     return problems
+
+
+def _is_hidden(path):
+    return any(part.startswith(".") for part in path.parts)
 
 
 def problems_of_source(source, name):
@@ -92,6 +96,8 @@ def _idioms(tree, name):
                 yield Problem(name, node.lineno, f"{node.func.attr}() is gone from dict; write {instead}()")
             elif node.func.attr == "has_key" and len(node.args) == 1:
                 yield Problem(name, node.lineno, "has_key(x) is gone from dict; write `x in`")
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) and _is_print(node.left):
+            yield Problem(name, node.lineno, "print >> file, ...; write print(..., file=file)")
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call):
             called = node.value.func
             is_method = isinstance(called, ast.Attribute) and called.attr in _LISTS[:3] and not node.value.args
@@ -99,3 +105,7 @@ def _idioms(tree, name):
             if is_method or is_function:
                 what = called.attr if is_method else called.id
                 yield Problem(name, node.lineno, f"{what}(...)[...]: {what} gives no list; write list(...)[...]")
+
+
+def _is_print(node):
+    return isinstance(node, ast.Name) and node.id == "print"
