@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from ionanalysis.cli import plugin_run
+from ionanalysis.cli import plugin_run, plugin_serve
 from ionanalysis.errors import UsageError
 
 
@@ -167,6 +167,11 @@ def _add_run(parser):
     add_root(parser)
 
 
+def _add_serve(parser):
+    plugin_serve.add_arguments(parser)
+    add_root(parser)
+
+
 ACTIONS = {
     "new": (_add_new, _new, "write the files of a new plugin, ready to be installed"),
     "install": (_add_install, _install, "install plugins, or upgrade them to a higher version"),
@@ -174,6 +179,7 @@ ACTIONS = {
     "remove": (_add_remove, _remove, "remove installed plugins; what they did to results stays"),
     "list": (_add_list, _list, "list installed plugins"),
     "run": (_add_run, plugin_run.run, "launch installed plugins on a result and wait for them"),
+    "serve": (_add_serve, plugin_serve.run, "show configuration pages and plugin results in a browser"),
     "rescan": (add_root, _rescan, "take in plugins whose folders were copied by hand"),
     "path": (_add_path, _path, "print the PYTHONPATH with which a plugin file runs by hand"),
 }
