@@ -1,15 +1,15 @@
 """The plugin server: its addresses, who may ask what, and pages of plugins in a real browser (plugin.md 4)."""
 
-import html
 import http.client
 import json
 import re
+import shutil
 import threading
 import time
 from urllib.parse import urlsplit
 
 import pytest
-from browser import page_after_scripts
+from browser import Browser, wait_until
 from plugin_results import make_result
 
 from ionanalysis.errors import UsageError
@@ -19,6 +19,7 @@ from ionanalysis.plugin.store import PluginStore
 pytest.importorskip("uvicorn", reason="the extra [plugin] is not installed")
 pytest.importorskip("starlette", reason="the extra [plugin] is not installed")
 
+from ionanalysis.plugin.web import site
 from ionanalysis.plugin.web.access import Access, FrameScope
 from ionanalysis.plugin.web.frames import frame_page
 from ionanalysis.plugin.web.server import PluginServer
@@ -30,7 +31,7 @@ class Paged(IonPlugin):
     \"\"\"Has all pages.\"\"\"
     version = "1.0.0.0"
     def custom_validation(self, configuration, run_mode):
-        return ["depth must be positive"] if configuration.get("depth", 1) <= 0 else []
+        return ["depth must be positive"] if int(configuration.get("depth", 1)) <= 0 else []
     def barcodetable_columns(self):
         return [
             {"field": "selected", "editable": True}, {"field": "barcode_name", "editable": False},
@@ -54,7 +55,8 @@ def twice(bucket):
     return {"twice": 2 * int(bucket["request_get"]["n"]), "posted": bucket.get("request_post")}
 """
 
-CONFIG_PAGE = """<!DOCTYPE html><html><head><script src="/site_media/resources/jquery/jquery-1.8.3.min.js"></script></head>
+CONFIG_PAGE = """<!DOCTYPE html><html><head>
+<script src="/site_media/resources/jquery/jquery-1.8.3.min.js"></script></head>
 <body><script>
 $(function () {
   var escaped = "";
@@ -78,9 +80,13 @@ fetch("/rundb/api/v1/results/" + TB_result + "/plugin/", {
 }).then(function (answer) { if (answer.status === 202) window.parent.$.colorbox.close(); });
 </script></body></html>"""
 
-PLAN_PAGE = """<html><body><form><input name="depth" value="1"><input type="checkbox" name="strict" checked></form>
-<script>window.addEventListener("load", function () { parent.postMessage({test: TB_plan_json.runType}, "*"); });</script>
-</body></html>"""
+PLAN_PAGE = """<html><body><form>
+<input name="depth" value="1"><input type="checkbox" name="strict" checked><input name="run" value="">
+</form><script>
+document.querySelector("[name=depth]").addEventListener("change", function () {
+  document.querySelector("[name=run]").value = "after " + this.value + TB_plan_json.runType;
+});
+</script></body></html>"""
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +150,8 @@ def client(sources, tmp_path, monkeypatch):
     monkeypatch.setenv("IONANALYSIS_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("IONANALYSIS_PLUGINS", raising=False)
     store = PluginStore()
-    # Links are refused in packages; here they stand for a folder that was changed by hand.
+    # Links are refused in packages; here one stands for a folder that was changed by hand.
     folder = tmp_path / "Paged"
-    import shutil
-
     shutil.copytree(sources, folder, ignore=shutil.ignore_patterns("out.css"))
     record, _ = store.install(folder)
     (record.info.path / "pluginMedia" / "out.css").symlink_to("/etc/hostname")
@@ -386,9 +390,17 @@ def test_pages_of_any_shape_get_their_variables(text):
 # In a real browser.
 
 
-def test_config_html_reads_and_writes_its_configuration(client):
+@pytest.fixture
+def browser():
+    with Browser() as one:
+        yield one
+
+
+def test_config_html_reads_and_writes_its_configuration(client, browser):
     client.site.store.configure("Paged", {"depth": 10})
-    page_after_scripts(client.opened("/plugins/1/config/"))
+    browser.open(client.opened("/plugins/1/config/"))
+    # The page closes itself when it has saved.
+    browser.wait_for("location.pathname === '/'")
     assert client.site.store.find("Paged").config == {
         "depth": 30,
         "was": {"depth": 10},
@@ -399,8 +411,9 @@ def test_config_html_reads_and_writes_its_configuration(client):
     }
 
 
-def test_instance_html_launches_with_the_barcode_table(client):
-    page_after_scripts(client.opened("/report/1/plugin/1/"))
+def test_instance_html_launches_with_the_barcode_table(client, browser):
+    browser.open(client.opened("/report/1/plugin/1/"))
+    browser.wait_for("location.pathname === '/report/1/'")
     client.wait()
     (one,) = read_results(client.result)
     assert one.state == "Completed"
@@ -409,19 +422,40 @@ def test_instance_html_launches_with_the_barcode_table(client):
     assert (row["barcode_name"], row["note"]) == ("IonXpress_001", "changed by the page")
 
 
-def test_plan_html_is_filled_and_saved(client):
+def test_plan_html_is_filled_and_saved(client, browser):
     """The page has neither restoreForm nor serializeForm: its fields are filled and read by name."""
-    assert client("POST", "/plugins/1/plan/save/", {"depth": "7", "strict": False}).status == 200
-    record = client.site.plugin(1)
-    page = client("GET", "/plugins/1/plan/").text
-    # The test presses the button, as a person would, once the saved values have been filled in.
-    script = "<script>setTimeout(function () { document.getElementById('save').click(); }, 1500)</script>"
-    assert 'id="save"' in page
-    source = (record.info.path / "plan.html").read_text()
-    (record.info.path / "plan.html").write_text(source + "<script>document.title = 1</script>")
-    dom = page_after_scripts(client.opened("/plugins/1/plan/"))
-    assert 'data-saved="{&quot;depth&quot;: &quot;7&quot;, &quot;strict&quot;: false}"' in dom
-    assert script
+    assert client("POST", "/plugins/1/plan/save/", {"depth": "7", "strict": False, "run": ""}).status == 200
+    browser.open(client.opened("/plugins/1/plan/"))
+    expected = {"depth": "7", "strict": False, "run": "after 7"}
+
+    def is_saved():
+        # Pressed again until what was saved before has been filled in.
+        browser.value("document.getElementById('save').click()")
+        time.sleep(1)
+        return client.site.plan_config(client.site.plugin(1)) == expected
+
+    wait_until(is_saved, "the plan's configuration is saved")
+    browser.wait_for("document.getElementById('said').textContent.includes('--plugin-config')")
+
+
+PLAN_WITH_FUNCTIONS = """<script>
+var kept = {};
+function restoreForm(config) { kept = config; kept.restored = true; }
+function serializeForm() { return JSON.stringify(kept); }
+</script>"""
+
+
+def test_functions_of_plan_html_go_before(client, browser):
+    (client.site.plugin(1).info.path / "plan.html").write_text(PLAN_WITH_FUNCTIONS)
+    client("POST", "/plugins/1/plan/save/", {"depth": 2})
+    browser.open(client.opened("/plugins/1/plan/"))
+
+    def is_saved():
+        browser.value("document.getElementById('save').click()")
+        time.sleep(1)
+        return client.site.plan_config(client.site.plugin(1)) == {"depth": 2, "restored": True}
+
+    wait_until(is_saved, "the plan's configuration is saved")
 
 
 def test_bad_plan_configurations_are_told_and_not_saved(client):
@@ -430,30 +464,69 @@ def test_bad_plan_configurations_are_told_and_not_saved(client):
     assert client.site.plan_config(client.site.plugin(1)) is None
 
 
-def test_the_barcode_table_is_drawn(client):
+def test_the_barcode_table_is_drawn_and_starts_a_plugin_without_a_page(client, browser, monkeypatch):
     (client.site.plugin(1).info.path / "instance.html").unlink()
-    dom = page_after_scripts(client.opened("/report/1/plugin/1/"))
-    table = re.search(r'<table id="barcodetable">.*?</table>', dom, re.S)[0]
-    assert re.findall(r"<th[^>]*>([^<]*)</th>", table) == [
-        "Selected", "Barcode", "Reference", "Target Regions BED File", "note",
-    ]  # fmt: skip
-    assert "IonXpress_001" in table
-    assert '<option value="hg19">hg19 (hg19)</option>' in table
-    assert 'id="start"' in dom
+    references = [{"display": name, "value": name} for name in ("hg19", "mm10")]
+    beds = [{"display": f"{name}.bed", "value": f"/{name}.bed", "reference": name} for name in ("hg19", "mm10")]
+    options = {"reference": references, "target_region_filepath": beds}
+    monkeypatch.setattr(site, "_table_options", lambda entries: options)
+    browser.open(client.opened("/report/1/plugin/1/"))
+    browser.wait_for("document.querySelectorAll('#barcodetable tbody tr').length === 1")
+    titles = browser.value("Array.from(document.querySelectorAll('#barcodetable th')).map(t => t.textContent)")
+    assert titles == ["Selected", "Barcode", "Reference", "Target Regions BED File", "note"]
+    offered = "Array.from(document.querySelectorAll('#barcodetable select')[1].options).map(o => o.value)"
+    assert browser.value(offered) == ["", "/hg19.bed"]
 
+    def change(selector, setting):
+        field = f"document.querySelector('#barcodetable {selector}')"
+        browser.value(f"{field}.{setting}; {field}.dispatchEvent(new Event('change')); 1")
 
-def test_the_report_shows_blocks_in_frames(client):
-    client("POST", "/rundb/api/v1/results/1/plugin/", {"plugin": "Paged", "pluginconfig": {"depth": 3}})
+    change("td:nth-child(4) select", "value = '/hg19.bed'")
+    # Another reference empties the BED file and offers its own.
+    change("td:nth-child(3) select", "value = 'mm10'")
+    assert browser.value(offered) == ["", "/mm10.bed"]
+    assert browser.value("document.querySelectorAll('#barcodetable select')[1].value") == ""
+    change("td:nth-child(4) select", "value = '/mm10.bed'")
+    change("td:nth-child(1) input", "checked = true")
+    browser.value("document.getElementById('start').click()")
+    browser.wait_for("location.pathname === '/report/1/'")
     client.wait()
-    dom = page_after_scripts(client.opened("/report/1/"), budget_ms=2500)
-    (frame,) = re.findall(r"<iframe[^>]*>", dom)
-    assert 'sandbox="allow-scripts' in frame and "allow-same-origin" not in frame
+    (one,) = read_results(client.result)
+    row = {"selected": True, "barcode_name": "IonXpress_001", "reference": "mm10"}
+    assert one.content["config"]["barcodetable"] == [
+        {**row, "target_region_filepath": "/mm10.bed", "note": "of IonXpress_001"}
+    ]
+
+
+SLOW = """VERSION="1.0"
+echo '<p>half</p>' > progress_block.html
+while [ ! -e go ]; do sleep 0.1; done
+echo '<p>all</p>' > progress_block.html
+"""
+
+
+def test_the_report_shows_blocks_in_frames_and_follows_them(client, browser, tmp_path):
+    folder = tmp_path / "Slow"
+    folder.mkdir()
+    (folder / "launch.sh").write_text(SLOW)
+    client.site.store.install(folder)
+    client("POST", "/rundb/api/v1/results/1/plugin/", {"plugin": "Slow"})
+    browser.open(client.opened("/report/1/"))
+    browser.wait_for("document.querySelectorAll('iframe.block').length === 1")
     # As high as what it holds: the page inside has run its script and told.
-    assert 0 < int(re.search(r"height: (\d+)px", frame)[1]) < 200
-    assert html.unescape(re.search(r' src="([^"]*)"', frame)[1]).endswith("/told_block.html")
+    browser.wait_for("/^[1-9][0-9]px$/.test(document.querySelector('iframe.block').style.height)")
+    frame = browser.value("document.querySelector('iframe.block').outerHTML")
+    assert 'sandbox="allow-scripts' in frame and "allow-same-origin" not in frame
+    assert browser.value("document.querySelector('iframe.block').contentDocument") is None
+    written = browser.value("document.querySelector('iframe.block').dataset.modified")
+    (client.result / "plugin_out" / "Slow_out.1" / "go").touch()
+    browser.wait_for("document.getElementById('state-1').textContent === 'Completed'")
+    browser.wait_for(f"document.querySelector('iframe.block').dataset.modified !== '{written}'")
 
 
-def test_the_printed_address_opens_the_first_page(client):
+def test_the_printed_address_opens_the_first_page(client, browser):
     assert urlsplit(client.home).hostname == "127.0.0.1"
-    dom = page_after_scripts(client.home)
-    assert "<h2>Plugins</h2>" in dom and "Has all pages." in dom
+    browser.open(client.home)
+    assert "Has all pages." in browser.document
+    # The key does not stay in the address.
+    assert browser.value("location.search") == ""

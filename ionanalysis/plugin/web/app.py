@@ -422,7 +422,7 @@ def _json(content, status=200):
 
 
 def _for_frames(response, request):
-    """Let sandboxed frames, whose origin is "null", read an answer: they get one with a token only, never by a cookie."""
+    """Let sandboxed frames, whose origin is "null", read an answer: they get one with a token, never by a cookie."""
     if request.headers.get("origin") == "null" and "access-control-allow-origin" not in response.headers:
         response.headers["Access-Control-Allow-Origin"] = "null"
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE"

@@ -49,7 +49,7 @@ def frame_page(text, variables, plan, token):
 
 def nothing_to_show(action):
     """The page where a plugin has none."""
-    return f"<!DOCTYPE html><html><body><p>There is nothing to show: the plugin has no {ACTIONS[action]}.</p></body></html>"
+    return f"<!DOCTYPE html>\n<p>There is nothing to show: the plugin has no {ACTIONS[action]}.</p>\n"
 
 
 def _script(variables):

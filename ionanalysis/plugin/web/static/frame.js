@@ -68,8 +68,8 @@
       if (field.type === "radio") field.checked = String(value) === field.value;
       else if (field.type === "checkbox") field.checked = Boolean(value);
       else if (value !== undefined) field.value = value;
-      field.dispatchEvent(new Event("change", { bubbles: true }));
     });
+    fields().forEach(function (field) { field.dispatchEvent(new Event("change", { bubbles: true })); });
   }
   function serialize() {
     if (typeof window.serializeForm === "function") {

@@ -2,7 +2,11 @@
 (function () {
   "use strict";
   function tell() {
-    window.parent.postMessage({ ionanalysis: "height", content: document.documentElement.scrollHeight }, "*");
+    // Not scrollHeight: that is never less than the frame's own height.
+    var all = document.createRange();
+    all.selectNodeContents(document.body);
+    var height = Math.ceil(all.getBoundingClientRect().bottom + window.scrollY);
+    window.parent.postMessage({ ionanalysis: "height", content: height }, "*");
   }
   window.addEventListener("load", tell);
   tell();

@@ -104,13 +104,17 @@
     }
   });
   if (frame) {
+    // The name goes with a frame only if it has it when it comes into the page.
+    var waiting = frame;
+    frame = waiting.cloneNode(false);
+    frame.name = JSON.stringify(rows);
+    frame.src = frame.dataset.src;
     frame.addEventListener("load", function () {
       tell("rows", rows);
       var saved = JSON.parse(body.dataset.saved || "null");
       if (saved) tell("restore", saved);
     });
-    frame.name = JSON.stringify(rows);
-    frame.src = frame.dataset.src;
+    waiting.replaceWith(frame);
   }
   var save = document.getElementById("save");
   if (save) save.addEventListener("click", function () { tell("serialize"); });
