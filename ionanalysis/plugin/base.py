@@ -72,6 +72,14 @@ class IonPlugin:
     log = logging.getLogger("ion.plugin.runtime")
     call = staticmethod(subprocess.call)
 
+    context: dict
+    blockcount: int
+    exit_status: int
+    plugin: object
+    analysis: object
+    pluginresult: object
+    data: dict
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__name__ in _FRAMEWORK_CLASSES:

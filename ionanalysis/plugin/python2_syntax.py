@@ -12,7 +12,8 @@ MAX_BYTES = 4 << 20
 """Of a file; longer ones are data."""
 
 _ITERATORS = {"iteritems": "items", "iterkeys": "keys", "itervalues": "values"}
-_LISTS = ("keys", "values", "items", "filter", "map", "zip")
+_VIEWS = ("keys", "values", "items")
+_LAZY = ("filter", "map", "zip")
 
 # What the parser says, or the line it stops at, and what that was in Python 2.
 _BY_MESSAGE = (
@@ -100,10 +101,11 @@ def _idioms(tree, name):
             yield Problem(name, node.lineno, "print >> file, ...; write print(..., file=file)")
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call):
             called = node.value.func
-            is_method = isinstance(called, ast.Attribute) and called.attr in _LISTS[:3] and not node.value.args
-            is_function = isinstance(called, ast.Name) and called.id in _LISTS[3:]
-            if is_method or is_function:
-                what = called.attr if is_method else called.id
+            if isinstance(called, ast.Attribute) and not node.value.args:
+                what = called.attr if called.attr in _VIEWS else ""
+            else:
+                what = called.id if isinstance(called, ast.Name) and called.id in _LAZY else ""
+            if what:
                 yield Problem(name, node.lineno, f"{what}(...)[...]: {what} gives no list; write list(...)[...]")
 
 
