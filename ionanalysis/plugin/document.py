@@ -8,7 +8,8 @@ import csv
 import sys
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
 
 from ionanalysis.errors import InputError, IonAnalysisError
 from ionanalysis.io.atomic import write_whole
@@ -47,7 +48,7 @@ def write_document(results_dir, startplugin, output):
     meta = output.get("meta_data") or {}
     name = str(meta.get("plugin_name") or startplugin.get("runinfo", {}).get("plugin_name") or "plugin")
     document = {
-        "meta_data": {**meta, "plugin_name": name},
+        "meta_data": {"plugin_about": "", **meta, "plugin_name": name},
         "sections": [_section(results_dir, section) for section in output.get("sections", [])],
         "messages": _messages(results_dir, meta.get("log_file") or "drmaa_stdout.txt"),
     }
@@ -115,7 +116,8 @@ def _template(results_dir, template_file):
             raise InputError(f"{path}: the template of output.json is not there.")
     else:
         path = Path(__file__).with_name("document.html.jinja")
-    environment = Environment(loader=FileSystemLoader(path.parent), autoescape=True, undefined=StrictUndefined)
+    # A plugin's template is its code, and this may be our process.
+    environment = SandboxedEnvironment(loader=FileSystemLoader(path.parent), autoescape=True, undefined=StrictUndefined)
     return environment.get_template(path.name)
 
 
