@@ -105,6 +105,8 @@ def _idioms(tree, name, lines):
         elif isinstance(node, ast.ExceptHandler) and _is_old_except(node, lines):
             # Python 3.14 takes the name for a second type.
             yield Problem(name, node.lineno, "`except X, e`; write `except X as e` (Python 2)")
+        elif isinstance(node, ast.Expr) and _is_print(node.value):
+            yield Problem(name, node.lineno, "print alone prints nothing; write print()")
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) and _is_print(node.left):
             yield Problem(name, node.lineno, "print >> file, ...; write print(..., file=file)")
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call):
