@@ -100,7 +100,7 @@ def _messages(results_dir, log_file):
     path = (results_dir / str(log_file)).resolve()
     if not path.is_relative_to(results_dir) or not path.is_file():
         return []
-    found = []
+    found: list[str] = []
     with path.open(encoding="utf-8", errors="replace") as log:
         for line in log:
             if ("ERROR" in line or "WARNING" in line) and len(found) < _MAX_MESSAGES:
