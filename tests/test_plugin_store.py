@@ -196,6 +196,13 @@ def test_a_damaged_record_file_is_one_sentence(store, folder_of):
             store.records()
 
 
+def test_a_root_may_be_moved(store, folder_of, tmp_path):
+    store.install(folder_of("1.0"))
+    store.root.rename(tmp_path / "moved")
+    record = PluginStore(tmp_path / "moved").find("Counts")
+    assert record.info.script == tmp_path / "moved/Counts/Counts.py" and record.info.script.is_file()
+
+
 def test_a_root_that_cannot_be_made(tmp_path, folder_of):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="--plugins DIR"):

@@ -67,7 +67,8 @@ class PluginRecord:
     @classmethod
     def from_json(cls, root, entry):
         """A record of the root `root`; raises KeyError, TypeError or ValueError for an object that is none."""
-        path = Path(entry["path"] or Path(root) / entry["name"])
+        # Not the path in the file: the root may have been moved since.
+        path = Path(root) / entry["name"]
         info = PluginInfo(
             name=entry["name"],
             version=entry["version"],
