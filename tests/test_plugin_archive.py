@@ -83,7 +83,6 @@ REFUSED = {
     "other name": ([("Bad/Good.py", SOURCE)], r"expected Bad\.py"),
     "class of another name": ([("Bad/Bad.py", SOURCE)], "no class Bad"),
     "bomb": ([GOOD, ("Good/zeros", bytes(200 << 20))], "far more than its size explains"),
-    "many files": ([GOOD, *((f"Good/{n}", "") for n in range(100_001))], "100002 files"),
     "long name": ([GOOD, ("Good/" + "a" * 300, "x")], "cannot be unpacked"),
     "encrypted": (encrypted, "encrypted"),
     "flipped byte": (flipped, "damaged"),
@@ -136,9 +135,12 @@ def test_modes_are_kept_without_special_bits(tmp_path):
 
 def test_limits_count_what_comes_out(tmp_path):
     archive = pack(tmp_path / "x.zip", [GOOD, ("Good/data", bytes(range(256)) * 40)], compression=zipfile.ZIP_STORED)
-    for limits in (ArchiveLimits(max_bytes=5000), ArchiveLimits(max_members=1)):
+    for limits, message in (
+        (ArchiveLimits(max_bytes=5000), "far more than its size explains"),
+        (ArchiveLimits(max_members=1), "holds 2 files; at most 1 are taken"),
+    ):
         (tmp_path / "out").mkdir(exist_ok=True)
-        with pytest.raises(PluginError):
+        with pytest.raises(PluginError, match=message):
             unpack_plugin(archive, tmp_path / "out", limits)
     assert ArchiveLimits(free_bytes=10, max_ratio=3, max_bytes=20).allowed_bytes(5) == 15
 

@@ -135,6 +135,20 @@ def test_python_2_passes_the_layer_by():
         assert word not in source
 
 
+def test_a_real_python_2_finds_its_own_modules():
+    import os
+    import shutil
+
+    python = shutil.which("python2.7") or shutil.which("python2")
+    if python is None or subprocess.run([python, "-V"], capture_output=True).returncode:
+        pytest.skip("needs a Python 2.7")
+    program = "import StringIO, ConfigParser, sys; sys.stdout.write(StringIO.__file__ + ConfigParser.__file__)"
+    done = subprocess.run(
+        [python, "-c", program], env={**os.environ, "PYTHONPATH": python_path()}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stderr == "" and "ionanalysis" not in done.stdout
+
+
 def test_loading_the_layer_imports_nothing_large():
     told = run_python(
         "import sys\nprint([n for n in ('numpy', 'ionanalysis', 'matplotlib', 'django') if n in sys.modules])"
@@ -168,6 +182,7 @@ def test_pybam_fills_lengths_of_quality(tmp_path):
     [
         ("x = 1\nprint x", 2, "print statement"),
         ("import sys\nprint >> sys.stderr, 1", 2, "print >> file"),
+        ("print", 1, "write print()"),
         ("exec 'x = 1'", 1, "exec statement"),
         ("x = 1 <> 2", 1, "<>"),
         ("x = `1`", 1, "backticks"),

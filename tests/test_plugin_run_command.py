@@ -152,6 +152,18 @@ def test_a_run_launches_plugins_at_its_end(home, simulated, capsys):
     assert "It ended with exit code 1." in report
 
 
+def test_a_run_takes_a_configuration_for_its_plugins(home, simulated, tmp_path, capsys):
+    home("Asks", 'echo "depth $PLUGINCONFIG__DEPTH" > asks_block.html')
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"Asks": {"depth": 12}, "Another": {}}')
+    assert again(simulated, "--plugins", "Asks", "--plugin-config", str(plan)) == 0
+    assert "depth 12\n" in (simulated / "result" / "report.html").read_text()
+    for text in ("[]", '{"Asks": 1}', "{"):
+        plan.write_text(text)
+        assert again(simulated, "--plugins", "Asks", "--plugin-config", str(plan)) == 3
+        assert f"run: {plan}: " in capsys.readouterr().err
+
+
 def test_resume_knows_that_plugins_have_run(home, simulated, capsys):
     home("Shows", "echo run > shown_block.html")
     assert again(simulated, "--plugins", "Shows") == 0

@@ -276,3 +276,31 @@ def test_pages_speak_the_protocol(name):
     plan, instance = ((SHIPPED / name / file).read_text() for file in ("plan.html", "instance.html"))
     assert "function serializeForm()" in plan and "function restoreForm(" in plan
     assert "/rundb/api/v1/results/${TB_result}/plugin/" in instance and "parent.$.colorbox.close()" in instance
+
+
+def test_overlapping_targets_count_reads_once(aligned_bam, run_plugin, tmp_path):
+    bed = tmp_path / "targets.bed"
+    # Merged: 0-5, 8-12, 14-30; the first two reads touch all of them, the third the last two.
+    bed.write_text("chr1\t14\t99\nchr1\t0\t4\nchr1\t2\t5\nchr1\t8\t12\n")
+    entry = barcode(aligned_bam, aligned=True, target_region_filepath=str(bed))
+    _, lines = coverage(run_plugin, {"B": entry})
+    line = lines["B"]
+    assert (line["mapped reads"], line["on target %"], line["targets"]) == (3, 100.0, 4)
+    # The reference ends at 30.
+    assert line["bases"] == 16 + 4 + 3 + 4
+
+
+def test_windows_change_nothing(aligned_bam, run_plugin, tmp_path):
+    bed = tmp_path / "targets.bed"
+    bed.write_text("chr1\t0\t29\n")
+    entry = barcode(aligned_bam, aligned=True, target_region_filepath=str(bed))
+    folder = tmp_path / "Coverage"
+    folder.mkdir()
+    source = (SHIPPED / "Coverage/Coverage.py").read_text()
+    found = []
+    for window in ("1_000_000", "7"):
+        (folder / "Coverage.py").write_text(source.replace("WINDOW = 1_000_000", f"WINDOW = {window}"))
+        done = run_plugin(folder, tier="native", barcodes={"B": entry})
+        assert done.returncode == 0, done.stderr
+        found.append((done.results / "results.json").read_text())
+    assert found[0] == found[1] and '"bases": 29' in found[0]

@@ -196,6 +196,13 @@ def test_a_damaged_record_file_is_one_sentence(store, folder_of):
             store.records()
 
 
+def test_a_root_may_be_moved(store, folder_of, tmp_path):
+    store.install(folder_of("1.0"))
+    store.root.rename(tmp_path / "moved")
+    record = PluginStore(tmp_path / "moved").find("Counts")
+    assert record.info.script == tmp_path / "moved/Counts/Counts.py" and record.info.script.is_file()
+
+
 def test_a_root_that_cannot_be_made(tmp_path, folder_of):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="--plugins DIR"):
@@ -306,3 +313,17 @@ def test_lines_for_python_2_are_warned_of(at_home, folder_of, capsys):
 def test_the_path_for_running_by_hand(capsys):
     assert main(["plugin", "path", "--tier", "native"]) == 0
     assert (Path(capsys.readouterr().out.strip()) / "ion/plugin/__init__.py").is_file()
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_version(store, folder_of, monkeypatch):
+    store.install(folder_of("1.0"))
+    before = snapshot(store.root)
+    source = folder_of("2.0")
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "plugins.json")
+
+    monkeypatch.setattr("ionanalysis.plugin.store.write_records", full)
+    with pytest.raises(OutputError, match=r"plugins\.json: cannot be read or written \(No space left"):
+        store.install(source)
+    assert snapshot(store.root) == before

@@ -25,7 +25,7 @@ def add_root(parser):
     parser.add_argument(
         "--plugins",
         metavar="DIR",
-        help="folder of installed plugins [$IONANALYSIS_PLUGINS, else ~/.ionanalysis/plugins]",
+        help="folder of installed plugins [$IONANALYSIS_PLUGINS, else $IONANALYSIS_HOME/plugins]",
     )
 
 

@@ -12,6 +12,12 @@ class AutomaticPluginOptions(Options):
     """Plugins that a run launches at its end."""
 
     plugins: tuple[str, ...] = option((), "installed plugins to launch, those only that take this kind of report")
+    config: str | None = option(
+        None,
+        "JSON file of their configurations, an object by plugin, as `plugin serve` saves it",
+        flag="plugin-config",
+        names_file=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from ionanalysis.pipeline.record import RunRecord, checksum, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
 from ionanalysis.pipeline.sources import RAW_STAGES, find_barcode_set, find_source
 from ionanalysis.pipeline.stages import STAGES
+from ionanalysis.plugin.plan import plan_configs
 from ionanalysis.plugin.store import PluginStore
 
 
@@ -74,8 +75,11 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
         # A wrong word must not show up after the first stages have run; nor must a plugin that is not there.
         with open_executor(request.executor, 1):
             pass
-    for name in request.option(AutomaticPluginOptions).plugins:
+    asked = request.option(AutomaticPluginOptions)
+    for name in asked.plugins:
         PluginStore().find(name)
+    if asked.config:
+        plan_configs(asked.config)
     barcode_set = find_barcode_set(request, note)
     source = find_source(request)
     if request.first in RAW_STAGES and not source.facts.log:

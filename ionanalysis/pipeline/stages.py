@@ -144,24 +144,25 @@ def _report(context):
 def _plugins(context):
     link_downloads(context.result_dir)
     write_plugin_inputs(context.result_dir)
-    names = context.option(AutomaticPluginOptions).plugins
-    if names:
-        _launch_plugins(context, names)
+    if context.option(AutomaticPluginOptions).plugins:
+        _launch_plugins(context, context.option(AutomaticPluginOptions))
     context.progress(1, 1)
 
 
-def _launch_plugins(context, names):
+def _launch_plugins(context, asked):
     """Launch plugins. What becomes of them is in their results and in the report: a run does not fail with a plugin."""
     from ionanalysis.plugin.ask import validate_plugin
     from ionanalysis.plugin.launch import LaunchRequest, launch_plugins
+    from ionanalysis.plugin.plan import plan_configs
     from ionanalysis.plugin.store import PluginStore
     from ionanalysis.report.plugins import refresh_report
 
     store = PluginStore()
     request = LaunchRequest(
         result_dir=context.result_dir,
-        plugins=tuple(store.find(name) for name in dict.fromkeys(names)),
+        plugins=tuple(store.find(name) for name in dict.fromkeys(asked.plugins)),
         installed=store.installed(),
+        plan_configs=plan_configs(asked.config) if asked.config else {},
         options=context.option(PluginOptions),
         validate=validate_plugin,
     )

@@ -12,7 +12,6 @@ import subprocess
 from pathlib import Path
 
 from ionanalysis.io.atomic import write_whole
-from ionanalysis.plugin import rest
 
 UNKNOWN = "(Unknown)"
 """Text of a version or an author that a plugin does not give."""
@@ -71,6 +70,14 @@ class IonPlugin:
     results: dict = {}  # noqa: RUF012
     log = logging.getLogger("ion.plugin.runtime")
     call = staticmethod(subprocess.call)
+
+    context: dict
+    blockcount: int
+    exit_status: int
+    plugin: object
+    analysis: object
+    pluginresult: object
+    data: dict
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -209,6 +216,8 @@ class IonPlugin:
 
     def get_restobj(self, resource, params={}, timeout=30, attempts=5):  # noqa: B006 (never changed here)
         """GET ``<api_url>/v1/<resource>/`` with this plugin's key; see `ionanalysis.plugin.rest.get_object`."""
+        from ionanalysis.plugin import rest  # what the web needs would double the start of every plugin
+
         key = {"pluginresult": self.runinfo["pluginresult"], "api_key": self.runinfo["api_key"]}
         url = f"{self.runinfo['api_url'].rstrip('/')}/v1/{resource.strip('/')}/"
         return rest.get_object(url, {**params, **key}, timeout=timeout, attempts=attempts, log=self.log)

@@ -132,7 +132,7 @@ class IonBedReader:
 
     def load(self):
         """All targets that are left, as a dict of lists."""
-        targets = {column: [] for column in self.header.columns}
+        targets: dict[str, list] = {column: [] for column in self.header.columns}
         for target in self:
             for column, values in targets.items():
                 values.append(target.get(column))

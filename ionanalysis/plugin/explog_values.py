@@ -26,7 +26,7 @@ def parse_log(text):
         for `autoanalyze` and `prebeadfind`; a value that is not what its key says stays text. Lists `blocks` and
         `thumbnails` hold the texts of their lines.
     """
-    values = {"blocks": [], "thumbnails": []}
+    values: dict = {"blocks": [], "thumbnails": []}
     for key, text_value in entries_of_text(text):
         key = normal_key(key)
         if not key:

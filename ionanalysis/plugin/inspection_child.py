@@ -55,6 +55,8 @@ def _import(script):
     """Import the file under a private name; return words for how it ended."""
     name = f"plugin_{hashlib.md5(str(script).encode(), usedforsecurity=False).hexdigest()}"
     spec = importlib.util.spec_from_file_location(name, script)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{script.name} cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     # The plugin's own folder takes the place that it has when the file is executed.

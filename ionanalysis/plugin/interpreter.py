@@ -21,9 +21,10 @@ def python_path(tier="compat", inherited=None):
     ----------
     tier : {"native", "compat", "legacy"}
     inherited : str, optional
-        PYTHONPATH of the calling process, kept behind ours; from the environment by default.
+        PYTHONPATH of the calling process, kept behind ours and made absolute; from the environment by default.
     """
     inherited = os.environ.get("PYTHONPATH", "") if inherited is None else inherited
     ours = [str(ION_PATH)] if tier == "native" else [str(LAYER_PATH), str(ION_PATH)]
-    kept = [part for part in inherited.split(os.pathsep) if part and part not in ours]
+    kept = [str(Path(part).absolute()) for part in inherited.split(os.pathsep) if part]
+    kept = [part for part in kept if part not in ours]
     return os.pathsep.join([*ours, *kept])

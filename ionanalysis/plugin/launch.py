@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ionanalysis.errors import InputError, IonAnalysisError, UsageError
-from ionanalysis.io.jsonfile import read_json, write_json
+from ionanalysis.io.jsonfile import write_json
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.barcodes import barcodes_json
 from ionanalysis.plugin.commands import OUTCOME_FILE
 from ionanalysis.plugin.environment import plugin_environment
+from ionanalysis.plugin.folders import file_config, make_folder, outcome_in
 from ionanalysis.plugin.homes import reference_library
 from ionanalysis.plugin.inputs import barcode_sources, raw_block_dir, report_facts
 from ionanalysis.plugin.ion_params import report_type
@@ -50,6 +51,8 @@ class LaunchRequest:
     """All that are installed."""
     instance_configs: Mapping[str, dict] = field(default_factory=dict)
     """What a manual launch says of each plugin."""
+    plan_configs: Mapping[str, dict] = field(default_factory=dict)
+    """What a run says of each plugin; else what its parameters say."""
     manual: bool = False
     levels: tuple[str, ...] = LEVELS
     reuse: Mapping[str, int] = field(default_factory=dict)
@@ -207,9 +210,9 @@ class Launch:
             mode=self.mode,
             result_id=self.records[name].id if name in self.records else 0,
             global_config=plugin.config or {},
-            plan_input=seed.get("userInput") or "",
+            plan_input=self.request.plan_configs.get(name) or seed.get("userInput") or "",
             instance_config=self.request.instance_configs.get(name) or {},
-            file_config=_file_config(info.path),
+            file_config=file_config(info.path),
             planning_version=str(seed.get("version") or ""),
             hold_jobs=tuple(holds),
             dependencies=self._dependencies(plugin),
@@ -241,7 +244,7 @@ class Launch:
         launch = self._describe(plugin, job.key.level, job.key.block, number, holds)
         home, folder = (Path(place) for place in plugin_results_dir(str(self.result_dir), launch))
         for place in (home, folder):
-            _make_folder(place)
+            make_folder(place)
         report = replace(
             self.report,
             api_key=self._api_key(plugin.name),
@@ -254,7 +257,7 @@ class Launch:
         memory = memory_bytes(launch.config.get("memory", "")) if isinstance(launch.config, dict) else None
         memory = memory or int(self.request.options.memory * 2**30)
         script = folder / script_name(plugin.name)
-        _write_script(
+        write_script(
             script,
             launch_script(plugin.info, tier=plugin.tier, memory=memory, seconds=self.request.options.time_limit * 3600),
         )
@@ -312,7 +315,7 @@ class Launch:
         record = self.records[key.plugin]
         aside = self._aside(record, number)
         state, notes = end.state, []
-        outcome = _outcome(aside.with_suffix(".outcome"))
+        outcome = outcome_in(aside.with_suffix(".outcome"))
         if state == COMPLETED and outcome == "declined":
             state = DECLINED
         elif outcome in ("false", "none"):
@@ -401,36 +404,3 @@ def _is_running(record):
 
 def _rank(level):
     return LEVELS.index(level)
-
-
-def _outcome(path):
-    """What `PluginCLI` said of a launch: `true`, `false`, `none` or `declined`; nothing for a shell plugin."""
-    try:
-        content = read_json(path)
-    except InputError:
-        return ""
-    return str(content.get("outcome", "")) if isinstance(content, dict) else ""
-
-
-def _file_config(path):
-    """`pluginconfig.json` of a plugin's directory."""
-    with suppress(InputError):
-        content = read_json(Path(path) / "pluginconfig.json")
-        if isinstance(content, dict):
-            return content
-    return {}
-
-
-def _make_folder(folder):
-    """A plugin's working directory; plugins write beside it, too, so `plugin_out` is open to all."""
-    for place in reversed([folder, *folder.parents]):
-        if not place.exists():
-            place.mkdir(exist_ok=True)
-            place.chmod(0o777 if place.name == "plugin_out" else 0o775)
-
-
-def _write_script(path, text):
-    # Never through a link that a plugin left here.
-    path.unlink(missing_ok=True)
-    path.write_text(text, "utf-8", errors="surrogateescape")
-    path.chmod(0o775)

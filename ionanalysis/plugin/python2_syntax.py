@@ -12,7 +12,8 @@ MAX_BYTES = 4 << 20
 """Of a file; longer ones are data."""
 
 _ITERATORS = {"iteritems": "items", "iterkeys": "keys", "itervalues": "values"}
-_LISTS = ("keys", "values", "items", "filter", "map", "zip")
+_VIEWS = ("keys", "values", "items")
+_LAZY = ("filter", "map", "zip")
 
 # What the parser says, or the line it stops at, and what that was in Python 2.
 _BY_MESSAGE = (
@@ -22,9 +23,10 @@ _BY_MESSAGE = (
     (r"leading zeros in decimal integer", "an octal number such as 0755; write 0o755"),
     (r"inconsistent use of tabs|unindent does not match", "tabs and blanks mixed; indent with blanks"),
 )
+_OLD_EXCEPT = r"^\s*except\s+[\w.]+\s*,\s*[a-z]\w*\s*:"
 _BY_LINE = (
     (r"^\s*print\s+[^(=]|^\s*print\s*>>", "a print statement; write print(...)"),
-    (r"^\s*except\s+[\w.]+\s*,\s*\w+\s*:", "`except X, e`; write `except X as e`"),
+    (_OLD_EXCEPT, "`except X, e`; write `except X as e`"),
     (r"^\s*raise\s+[\w.]+\s*,", '`raise X, "text"`; write raise X("text")'),
     (r"<>", "`<>`; write !="),
     (r"`[^`]+`", "backticks; write repr(...)"),
@@ -70,7 +72,7 @@ def problems_of_source(source, name):
         return [Problem(name, error.lineno or 1, _meaning(error, source))]
     except (ValueError, RecursionError, MemoryError) as error:
         return [Problem(name, 1, f"cannot be parsed ({error})")]
-    return sorted(set(_idioms(tree, name)), key=lambda problem: problem.line)
+    return sorted(set(_idioms(tree, name, _lines(source))), key=lambda problem: problem.line)
 
 
 def _meaning(error, source):
@@ -83,11 +85,15 @@ def _meaning(error, source):
 
 
 def _line(source, number):
-    lines = source.decode("utf-8", "replace").splitlines()
+    lines = _lines(source)
     return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
-def _idioms(tree, name):
+def _lines(source):
+    return re.split("\r\n|\r|\n", source.decode("utf-8", "replace"))
+
+
+def _idioms(tree, name, lines):
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             of_six = isinstance(node.func.value, ast.Name) and node.func.value.id in ("six", "future")
@@ -96,15 +102,25 @@ def _idioms(tree, name):
                 yield Problem(name, node.lineno, f"{node.func.attr}() is gone from dict; write {instead}()")
             elif node.func.attr == "has_key" and len(node.args) == 1:
                 yield Problem(name, node.lineno, "has_key(x) is gone from dict; write `x in`")
+        elif isinstance(node, ast.ExceptHandler) and _is_old_except(node, lines):
+            # Python 3.14 takes the name for a second type.
+            yield Problem(name, node.lineno, "`except X, e`; write `except X as e` (Python 2)")
+        elif isinstance(node, ast.Expr) and _is_print(node.value):
+            yield Problem(name, node.lineno, "print alone prints nothing; write print()")
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) and _is_print(node.left):
             yield Problem(name, node.lineno, "print >> file, ...; write print(..., file=file)")
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call):
             called = node.value.func
-            is_method = isinstance(called, ast.Attribute) and called.attr in _LISTS[:3] and not node.value.args
-            is_function = isinstance(called, ast.Name) and called.id in _LISTS[3:]
-            if is_method or is_function:
-                what = called.attr if is_method else called.id
+            if isinstance(called, ast.Attribute) and not node.value.args:
+                what = called.attr if called.attr in _VIEWS else ""
+            else:
+                what = called.id if isinstance(called, ast.Name) and called.id in _LAZY else ""
+            if what:
                 yield Problem(name, node.lineno, f"{what}(...)[...]: {what} gives no list; write list(...)[...]")
+
+
+def _is_old_except(node, lines):
+    return isinstance(node.type, ast.Tuple) and re.search(_OLD_EXCEPT, lines[node.lineno - 1]) is not None
 
 
 def _is_print(node):

@@ -67,14 +67,19 @@ class PluginRecord:
     @classmethod
     def from_json(cls, root, entry):
         """A record of the root `root`; raises KeyError, TypeError or ValueError for an object that is none."""
-        path = Path(entry["path"] or Path(root) / entry["name"])
+        # Not the path in the file: the root may have been moved since.
+        path = Path(root) / entry["name"]
         info = PluginInfo(
             name=entry["name"],
             version=entry["version"],
             path=path,
             script=path / entry["script"],
-            **{key: tuple(entry[key]) for key in _LISTS},
-            **{key: bool(entry[key]) for key in _FLAGS},
+            runtypes=tuple(entry["runtypes"]),
+            runlevels=tuple(entry["runlevels"]),
+            features=tuple(entry["features"]),
+            depends=tuple(entry["depends"]),
+            major_block=bool(entry["major_block"]),
+            requires_configuration=bool(entry["requires_configuration"]),
             author=entry["author"],
             docs=entry["docs"],
             config=entry["userInput"],

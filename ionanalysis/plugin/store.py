@@ -248,6 +248,10 @@ class PluginStore:
             self.root.mkdir(exist_ok=True)  # whoever held the lock may have taken an empty root away
             self._tidy()
             yield
+        except OSError as error:
+            raise OutputError(
+                f"{error.filename or self.root}: cannot be read or written ({error.strerror})."
+            ) from error
         finally:
             os.close(handle)
             with contextlib.suppress(OSError):

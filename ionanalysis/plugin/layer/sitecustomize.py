@@ -8,9 +8,8 @@ import sys
 
 
 def _install():
-    import importlib.machinery
-    import importlib.util
     import os
+    from importlib.machinery import PathFinder
 
     here = os.path.dirname(os.path.abspath(__file__))
     # Last on the path: what is installed under one of these names wins.
@@ -19,9 +18,11 @@ def _install():
 
     _ionanalysis_layer.install()
     others = [folder for folder in sys.path if os.path.abspath(folder or ".") != here]
-    hidden = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
+    hidden = PathFinder.find_spec("sitecustomize", others)
     if hidden is not None and hidden.loader is not None:
-        hidden.loader.exec_module(importlib.util.module_from_spec(hidden))
+        from importlib.util import module_from_spec
+
+        hidden.loader.exec_module(module_from_spec(hidden))
 
 
 if sys.version_info[0] >= 3:  # noqa: UP036

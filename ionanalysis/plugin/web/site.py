@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ionanalysis.errors import InputError, IonAnalysisError
-from ionanalysis.io.jsonfile import read_json, write_json
+from ionanalysis.io.jsonfile import write_json
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.ask import barcode_rows, validate_plugin
 from ionanalysis.plugin.barcode_table import shown_rows, table_columns, table_rows
@@ -15,6 +15,7 @@ from ionanalysis.plugin.homes import home, reference_library
 from ionanalysis.plugin.inputs import barcode_sources, report_facts
 from ionanalysis.plugin.jobs import LocalExecutor
 from ionanalysis.plugin.launch import Launch, LaunchRequest
+from ionanalysis.plugin.plan import plan_configs
 from ionanalysis.plugin.results import next_job_number, read_results
 from ionanalysis.plugin.web.frames import ACTIONS
 
@@ -115,7 +116,7 @@ class PluginSite:
     def plan_config(self, record):
         """What was saved for a plugin's automatic launches; None if nothing."""
         with suppress(InputError):
-            return read_json(self.plan_path).get(record.name)
+            return plan_configs(self.plan_path).get(record.name)
         return None
 
     def save_plan(self, record, config):
@@ -125,7 +126,7 @@ class PluginSite:
         issues = validate_plugin(record, config, "pipeline")
         if not issues:
             with self._lock:
-                saved = read_json(self.plan_path) if self.plan_path.exists() else {}
+                saved = plan_configs(self.plan_path) if self.plan_path.exists() else {}
                 self.plan_path.parent.mkdir(parents=True, exist_ok=True)
                 write_json(self.plan_path, {**saved, record.name: config})
         return issues

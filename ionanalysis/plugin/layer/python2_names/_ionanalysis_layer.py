@@ -6,7 +6,6 @@ after their import. docs/plugins.md lists what this can mend and what it cannot.
 
 import builtins
 import functools
-import importlib.abc
 import os
 import sys
 
@@ -32,7 +31,7 @@ def install():
         sys.meta_path.insert(0, _AfterImport())
 
 
-class _AfterImport(importlib.abc.MetaPathFinder):
+class _AfterImport:
     """Lets the other finders find a module, and patches it when it has been executed."""
 
     def find_spec(self, name, path, target=None):

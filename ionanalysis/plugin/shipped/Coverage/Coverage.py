@@ -11,6 +11,7 @@ import pysam
 from ion.plugin import *
 
 DEPTHS = (1, 20, 100)
+WINDOW = 1_000_000
 
 
 class Coverage(IonPlugin):
@@ -67,12 +68,14 @@ class Coverage(IonPlugin):
         with open_indexed(barcode["bam_filepath"]) as bam:
             unknown = sorted({target["chrom"] for target in targets} - set(bam.references))
             known = [target for target in targets if target["chrom"] not in unknown]
-            depths = [depth_over(bam, target, least_quality) for target in known]
+            depth = Depth()
+            for target in known:
+                depth.add(bam, target, least_quality)
             mapped, on_target = count_reads(bam, known, least_quality)
-        write_targets(f"{name}.targets.tsv", known, depths)
+        write_targets(f"{name}.targets.tsv", depth.rows)
         if unknown:
             self.log.warning("%s: the reference of %s has no %s.", name, barcode["bam_file"], ", ".join(unknown))
-        return {**line, **summary(depths), "mapped reads": mapped, "on target %": percent(on_target, mapped)}
+        return {**line, **summary(depth), "mapped reads": mapped, "on target %": percent(on_target, mapped)}
 
     def write_page(self, lines, note="", running=False):
         names = [
@@ -129,46 +132,84 @@ def usable(read, least_quality):
     return not skipped and read.mapping_quality >= least_quality
 
 
-def depth_over(bam, target, least_quality):
-    """Reads over each base of a target, deletions not counted."""
+class Depth:
+    """Depth over targets: numbers of each, and how many bases of all have each depth."""
+
+    def __init__(self):
+        self.rows = []
+        self.histogram = np.zeros(1, np.int64)
+
+    def add(self, bam, target, least_quality):
+        """Take in a target, a window at a time: it may be a chromosome."""
+        end = min(target["chromEnd"], bam.get_reference_length(target["chrom"]))
+        histogram = np.zeros(1, np.int64)
+        for start in range(target["chromStart"], end, WINDOW):
+            depth = depth_over(bam, target["chrom"], start, min(start + WINDOW, end), least_quality)
+            histogram = summed(histogram, np.bincount(depth))
+        self.rows.append((target, histogram))
+        self.histogram = summed(self.histogram, histogram)
+
+
+def depth_over(bam, chrom, start, end, least_quality):
+    """Reads over each base, deletions not counted."""
     bases = bam.count_coverage(
-        target["chrom"],
-        target["chromStart"],
-        target["chromEnd"],
-        quality_threshold=0,
-        read_callback=lambda read: usable(read, least_quality),
+        chrom, start, end, quality_threshold=0, read_callback=lambda read: usable(read, least_quality)
     )
-    return np.sum([np.frombuffer(base, base.typecode) for base in bases], axis=0)
+    return np.sum([np.frombuffer(base, base.typecode) for base in bases], axis=0).astype(np.int64)
+
+
+def summed(a, b):
+    return np.pad(a, (0, max(0, len(b) - len(a)))) + np.pad(b, (0, max(0, len(a) - len(b))))
 
 
 def count_reads(bam, targets, least_quality):
     """Mapped reads, and those that touch a target."""
     mapped = sum(usable(read, least_quality) for read in bam.fetch())
-    on_target = set()
-    for target in targets:
-        for read in bam.fetch(target["chrom"], target["chromStart"], target["chromEnd"]):
-            if usable(read, least_quality):
-                on_target.add(read.query_name)
-    return mapped, len(on_target)
+    on_target = 0
+    for chrom, start, end, end_before in merged(targets):
+        for read in bam.fetch(chrom, start, end):
+            # One that reaches back into the region before has been counted there.
+            on_target += usable(read, least_quality) and read.reference_start >= end_before
+    return mapped, on_target
 
 
-def summary(depths):
+def merged(targets):
+    """Regions without overlap, by chromosome and place, each with the end of the one before it there."""
+    regions = []
+    for chrom, start, end in sorted((target["chrom"], target["chromStart"], target["chromEnd"]) for target in targets):
+        if regions and regions[-1][0] == chrom and start <= regions[-1][2]:
+            regions[-1][2] = max(end, regions[-1][2])
+        else:
+            before = regions[-1][2] if regions and regions[-1][0] == chrom else 0
+            regions.append([chrom, start, end, before])
+    return regions
+
+
+def statistics(histogram):
+    """Bases, mean depth, least depth, and bases that are at least so deep."""
+    n_bases = int(histogram.sum())
+    mean = float(np.arange(len(histogram)) @ histogram) / n_bases if n_bases else 0.0
+    least = int(np.flatnonzero(histogram)[0]) if n_bases else 0
+    return n_bases, mean, least, [int(histogram[depth:].sum()) for depth in DEPTHS]
+
+
+def summary(depth):
     """Numbers over all targets; evenness is the share of bases with at least a fifth of the mean depth."""
-    depth = np.concatenate(depths) if depths else np.zeros(0)
-    mean = float(depth.mean()) if len(depth) else 0.0
-    shares = {f">= {least}x %": percent((depth >= least).sum(), len(depth)) for least in DEPTHS}
-    even = percent((depth >= 0.2 * mean).sum(), len(depth)) if mean else 0.0
-    return {"targets": len(depths), "bases": len(depth), "mean depth": round(mean, 2), **shares, "evenness %": even}
+    n_bases, mean, _, deep = statistics(depth.histogram)
+    shares = {f">= {least}x %": percent(number, n_bases) for least, number in zip(DEPTHS, deep)}
+    even = int(depth.histogram[int(np.ceil(0.2 * mean)) :].sum()) if mean else 0
+    line = {"targets": len(depth.rows), "bases": n_bases, "mean depth": round(mean, 2), **shares}
+    return {**line, "evenness %": percent(even, n_bases)}
 
 
-def write_targets(path, targets, depths):
+def write_targets(path, rows):
     with open(path, "w", newline="") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(["chrom", "start", "end", "name", "mean_depth", "least_depth", *[f"bases_{n}x" for n in DEPTHS]])
-        for target, depth in zip(targets, depths):
+        for target, histogram in rows:
             place = [target["chrom"], target["chromStart"], target["chromEnd"], target.get("name", "")]
-            numbers = [f"{depth.mean():.2f}", depth.min()] if len(depth) else [0, 0]
-            table.writerow([*place, *numbers, *[int((depth >= least).sum()) for least in DEPTHS]])
+            _, mean, least, deep = statistics(histogram)
+            table.writerow([*place, f"{mean:.2f}", least, *deep])
 
 
 def percent(part, whole):
