@@ -177,6 +177,28 @@ def test_a_broken_results_file_is_noted(result, plugin):
     assert "results.json is not taken over" in last_job(record)["notes"][0]
 
 
+def test_a_defect_of_ours_ends_the_job(result, plugin, monkeypatch):
+    def fail(*arguments, **more):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("ionanalysis.plugin.launch.launch_script", fail)
+    record = launch(result, plugin("One", "true"))["One"]
+    assert (record.state, "defect of ionanalysis (ZeroDivisionError: oh)" in last_job(record)["reason"]) == (
+        "Error",
+        True,
+    )
+
+
+OUTPUT = {"meta_data": {"plugin_name": "Makes"}, "sections": [{"type": "html", "title": "Deep", "content": "31 x"}]}
+
+
+def test_output_json_becomes_a_page(result, plugin):
+    record = launch(result, plugin("Makes", f"echo '{json.dumps(OUTPUT)}' > output.json"))["Makes"]
+    assert record.state == "Completed"
+    assert "31 x" in (record.folder / "ion_Makes_report.html").read_text()
+    assert launch(result, plugin("Breaks", "echo '[' > output.json"))["Breaks"].state == "Completed"
+
+
 def test_the_script_runs_by_hand(result, plugin):
     record = launch(
         result, plugin("Again", 'echo "$TSP_RUNID $PLUGINCONFIG__A" >> ran'), instance_configs={"Again": {"a": 1}}

@@ -45,7 +45,12 @@ TABLES = {
     "post waits for its own blocks": (
         [plugin("A", "pre block post")],
         BLOCKS,
-        ["A.pre", "A.block.X0_Y0", "A.block.X0_Y8", "A.post < A.pre A.block.X0_Y0 A.block.X0_Y8"],
+        [
+            "A.pre",
+            "A.block.X0_Y0 < A.pre",
+            "A.block.X0_Y8 < A.pre",
+            "A.post < A.pre A.block.X0_Y0 A.block.X0_Y8",
+        ],
     ),
     "no blocks on a whole chip": ([plugin("A", "block post")], {"blocks": ("X0_Y0",)}, ["A.post"]),
     "the separator's round is manual": (
@@ -140,10 +145,10 @@ TABLES = {
         BLOCKS,
         [
             "B.pre",
-            "B.block.X0_Y0",
-            "A.block.X0_Y0 < B.pre B.block.X0_Y0",
-            "B.block.X0_Y8",
-            "A.block.X0_Y8 < B.pre B.block.X0_Y8",
+            "B.block.X0_Y0 < B.pre",
+            "A.block.X0_Y0 < B.block.X0_Y0",
+            "B.block.X0_Y8 < B.pre",
+            "A.block.X0_Y8 < B.block.X0_Y8",
         ],
     ),
     "one level can be asked for": ([plugin("A", "pre default last")], {"levels": ("last",)}, ["A.last"]),

@@ -144,3 +144,7 @@ def _run_job(job, number, cancelled):
     except (OSError, IonAnalysisError) as error:
         # One plugin that cannot start must not stop the others.
         return ProcessEnd(ERROR, None, f"It could not be started: {error}", 0.0)
+    except Exception as error:
+        # Nor must a defect of ours leave a job that never ends.
+        told = f"{type(error).__name__}: {error}"
+        return ProcessEnd(ERROR, None, f"It could not be started, by a defect of ionanalysis ({told}).", 0.0)

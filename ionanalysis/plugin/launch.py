@@ -13,7 +13,7 @@ from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.barcodes import barcodes_json
 from ionanalysis.plugin.commands import OUTCOME_FILE
 from ionanalysis.plugin.environment import plugin_environment
-from ionanalysis.plugin.folders import file_config, make_folder, outcome_in
+from ionanalysis.plugin.folders import file_config, make_folder, outcome_in, write_script
 from ionanalysis.plugin.homes import reference_library
 from ionanalysis.plugin.inputs import barcode_sources, raw_block_dir, report_facts
 from ionanalysis.plugin.ion_params import report_type

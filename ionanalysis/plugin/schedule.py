@@ -141,7 +141,8 @@ def _job(key, plugins, jobs, earlier):
         elif name in earlier:
             satisfied.append(name)
     own = [job.key for job in jobs if job.key.plugin == key.plugin]
-    holds += [other for other in own if other.level != BLOCK][-1:] if key.level != BLOCK else []
+    # What level pre prepares, blocks may use; blocks wait for no other block.
+    holds += [other for other in own if other.level != BLOCK][-1:]
     if key.level == POST:
         holds += [other for other in own if other.level == BLOCK]
     others = [name for name in plugins if name != key.plugin]

@@ -167,4 +167,7 @@ echo "{rule}"
 echo "end time=$(date)"
 echo "pluginelapsedtime: "{name}",$SECONDS"
 report_state "Completed"
+if [ -s output.json ]; then
+    {python} -m ionanalysis.plugin.document -d . -s "$json_fname" -f output.json || true
+fi
 """
