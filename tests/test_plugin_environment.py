@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -185,6 +187,17 @@ def test_secrets_stay_behind_and_our_python_goes_ahead(started, tmp_path):
         "agg",
         f"{tmp_path}/s.json",
     )
+
+
+@pytest.mark.parametrize(
+    ("tier", "python2", "first"),
+    [("compat", "/opt/py2/bin/python", None), ("legacy", "/opt/py2/bin/python", "/opt/py2/bin"), ("legacy", "", None)],
+)
+def test_programs_find_the_python_of_their_tier(started, tmp_path, tier, python2, first):
+    content, _ = started()
+    base = {"PATH": "/bin", "IONANALYSIS_PYTHON2": python2}
+    path = plugin_environment(content, tmp_path / "s.json", tier=tier, base=base)["PATH"]
+    assert path == f"{first or Path(sys.executable).parent}:/bin"
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ def _plugin(script):
 
 def _load(path, name):
     spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is no Python file")
     module = importlib.util.module_from_spec(spec)
     # The plugin's own folder takes the place that it has when the file is executed.
     sys.path[0] = str(path.parent)

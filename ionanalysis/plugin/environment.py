@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import sys
 from pathlib import Path
 
 from ionanalysis.plugin.interpreter import python_path
@@ -69,6 +70,7 @@ def plugin_environment(startplugin, json_path, *, tier="compat", base=None, job_
     return variables | {
         "json_fname": str(json_path),
         "PYTHONPATH": python_path(tier, variables.get("PYTHONPATH", "")),
+        "PATH": _program_path(tier, variables),
         "PYTHONUNBUFFERED": "1",
         # There is no screen where plugins run; matplotlib must not look for one.
         "MPLBACKEND": variables.get("MPLBACKEND", "agg"),
@@ -77,6 +79,13 @@ def plugin_environment(startplugin, json_path, *, tier="compat", base=None, job_
         "HOSTNAME": socket.gethostname(),
         "NSLOTS": "1",
     }
+
+
+def _program_path(tier, variables):
+    """PATH on which `python` is ours, or, of tier `legacy`, the Python 2.7 that IONANALYSIS_PYTHON2 names."""
+    python2 = variables.get("IONANALYSIS_PYTHON2")
+    python = python2 if tier == "legacy" and python2 else sys.executable
+    return os.pathsep.join([str(Path(python).parent), variables.get("PATH", os.defpath)])
 
 
 def without_secrets(variables):

@@ -140,6 +140,10 @@ class Launch:
         holds = [self.numbers[held] for held in job.holds]
         ready = threading.Event()
 
+        def ended(number, end):
+            ready.wait()
+            self._ended(job.key, number, end)
+
         def prepare(number):
             # The job's line must be in its record before anything is said about it.
             ready.wait()
@@ -149,7 +153,7 @@ class Launch:
             PluginJob(
                 prepare=prepare,
                 started=lambda number: record.update_job(number, state=STARTED, started=now()),
-                ended=lambda number, end: (ready.wait(), self._ended(job.key, number, end)),
+                ended=ended,
                 is_free=lambda: not any(_is_running(earlier) for earlier in waited_for),
             ),
             holds,
@@ -324,7 +328,7 @@ class Launch:
             aside.with_suffix(suffix).unlink(missing_ok=True)
         store, problem = read_store(record.folder)
         n_bytes, n_files = folder_usage(record.folder)
-        former = next((job.get("notes", []) for job in record.jobs if job["id"] == number), [])
+        former: list[str] = next((job.get("notes", []) for job in record.jobs if job["id"] == number), [])
         record.update_job(
             number,
             state=state,

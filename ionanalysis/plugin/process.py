@@ -115,6 +115,7 @@ class _Run:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         return process
 

@@ -48,12 +48,12 @@ class PluginLaunch:
     @property
     def config(self):
         """The first configuration that is not empty, whole; nothing is merged (plugin.md 4.1)."""
+        is_manual = self.mode == "manual"
+        order: list[dict | str]
         if self.config_order == "ts":
-            asked = (self.instance_config,) if self.mode == "manual" else ()
-            order = (*asked, self.global_config, self.plan_input, self.file_config)
+            order = [self.instance_config if is_manual else {}, self.global_config, self.plan_input, self.file_config]
         else:
-            asked = (self.instance_config if self.mode == "manual" else self.plan_input,)
-            order = (*asked, self.global_config, self.file_config)
+            order = [self.instance_config if is_manual else self.plan_input, self.global_config, self.file_config]
         return next((config for config in order if config), {})
 
 
