@@ -1,32 +1,38 @@
 """The server's addresses: those that plugins' pages know (plugin.md 4), and our own pages around them."""
 
 import json
-import mimetypes
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ionanalysis.errors import InputError, IonAnalysisError
+from ionanalysis.errors import IonAnalysisError
 from ionanalysis.plugin.ask import NoSuchFunctionError, call_extension, validate_plugin
 from ionanalysis.plugin.web.access import COOKIE, TOKEN_HEADER, FrameScope
+from ionanalysis.plugin.web.answers import (
+    BODY_LIMIT,
+    CLOSED,
+    FRAME_POLICY,
+    Call,
+    as_json,
+    file_below,
+    for_frames,
+    kind_of,
+    public,
+    whole_body,
+)
 from ionanalysis.plugin.web.frames import ACTIONS, SANDBOX, frame_page, nothing_to_show
 from ionanalysis.plugin.web.site import PAGES, NotFoundError
-
-BODY_LIMIT = 8 << 20
 
 _OWN_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'; connect-src 'self'; "
     "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_FRAME_POLICY = f"sandbox {SANDBOX}; frame-ancestors 'self'"
-"""Holds also where somebody opens such a page by itself."""
-
 _WORDS = {"config": "configure", "plan": "configure for runs", "about": "about"}
 
 
@@ -88,8 +94,8 @@ class _App:
             if request.headers.get("host", "") not in self.hosts:
                 return Response("This server answers under its own name only.", 421, media_type="text/plain")
             if request.method == "OPTIONS":
-                return _for_frames(Response(status_code=204), request)
-            call = _Call(request, await _body(request))
+                return for_frames(Response(status_code=204), request)
+            call = Call(request, await whole_body(request))
             try:
                 if call.body is None:
                     return Response(f"The request is larger than {BODY_LIMIT >> 20} MiB.", 413)
@@ -97,10 +103,10 @@ class _App:
                 # What plugins are asked, and files, take their time: not in the server's own thread.
                 response = refused or await run_in_threadpool(work, call)
             except (NotFoundError, NoSuchFunctionError) as error:
-                response = _json({"error": str(error)}, 404)
+                response = as_json({"error": str(error)}, 404)
             except IonAnalysisError as error:
-                response = _json({"error": str(error)}, 400)
-            return _for_frames(response, request)
+                response = as_json({"error": str(error)}, 400)
+            return for_frames(response, request)
 
         return answer
 
@@ -159,7 +165,7 @@ class _App:
         said = (
             f"Saved. Give it to a run: ionanalysis run … --plugins {record.name} --plugin-config {self.site.plan_path}"
         )
-        return _json({"issues": issues, "said": said})
+        return as_json({"issues": issues, "said": said})
 
     def report(self, call):
         number = int(call.path["result"])
@@ -196,14 +202,14 @@ class _App:
     def table(self, call):
         self._own(call, call.path["plugin"], call.path["result"])
         columns, rows = self.site.barcode_table(int(call.path["result"]), self.site.plugin(call.path["plugin"]))
-        return _json({"columns": columns, "data": rows})
+        return as_json({"columns": columns, "data": rows})
 
     def _page(self, name, title, data=None, **content):
         defaults = {"source": "", "button": None, "has_table": False, "problem": "", "sandbox": SANDBOX}
         text = self.pages.get_template(f"{name}.html.jinja").render(
             title=title, data=data or {}, **{**defaults, **content}
         )
-        return Response(text, media_type="text/html", headers={"Content-Security-Policy": _OWN_POLICY, **_CLOSED})
+        return Response(text, media_type="text/html", headers={"Content-Security-Policy": _OWN_POLICY, **CLOSED})
 
     def _frame_address(self, record, action, result):
         query = {"token": self.access.frame_token(FrameScope(record.id, action, result))}
@@ -238,7 +244,7 @@ class _App:
                 "TB_result_json": {"pk": number, "model": "rundb.results", "fields": shown},
             }
         page = frame_page(text, variables, plan, self.access.frame_token(call.scope))
-        return Response(page, media_type="text/html", headers={"Content-Security-Policy": _FRAME_POLICY, **_CLOSED})
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": FRAME_POLICY, **CLOSED})
 
     def output(self, call):
         number = self.access.output_result(call.path["token"])
@@ -247,16 +253,16 @@ class _App:
             return Response("Open this page from its report.", 403)
         root = self.site.result_dir(number)
         # Plugins link BAM files of their result: what such a link leads to is served if it is in the result.
-        found = _file_below(root, path)
-        content, kind = found.read_bytes(), _kind(found)
+        found = file_below(root, path)
+        content, kind = found.read_bytes(), kind_of(found)
         if path.endswith("_block.html"):
             content += b'<script src="/static/height.js"></script>'
-        return Response(content, media_type=kind, headers={"Content-Security-Policy": _FRAME_POLICY, **_CLOSED})
+        return Response(content, media_type=kind, headers={"Content-Security-Policy": FRAME_POLICY, **CLOSED})
 
     def media(self, call):
         record = self.site.plugin(call.path["name"])
-        found = _file_below(record.info.path / "pluginMedia", call.path["path"])
-        return _public(found.read_bytes(), _kind(found))
+        found = file_below(record.info.path / "pluginMedia", call.path["path"])
+        return public(found.read_bytes(), kind_of(found))
 
     def site_media(self, call):
         """jQuery under whatever name and version a page asks for; nothing else of the original's is here."""
@@ -264,20 +270,20 @@ class _App:
         if name.startswith("jquery") and name.endswith(".js") and "ui" not in name:
             from xstatic.pkg import jquery
 
-            return _public((Path(jquery.BASE_DIR) / "jquery.min.js").read_bytes(), "text/javascript")
+            return public((Path(jquery.BASE_DIR) / "jquery.min.js").read_bytes(), "text/javascript")
         raise NotFoundError(f"{call.path['path']}: is not part of this server.")
 
     def static(self, call):
         name = call.path["name"]
         if name not in ("frame.js", "height.js", "page.js", "style.css"):
             raise NotFoundError(f"{name}: is not part of this server.")
-        return _public((files("ionanalysis.plugin.web") / "static" / name).read_bytes(), _kind(Path(name)))
+        return public((files("ionanalysis.plugin.web") / "static" / name).read_bytes(), kind_of(Path(name)))
 
     # REST
 
     def plugins(self, call):
         objects = [self.site.plugin_object(record) for record in self.site.store.installed()]
-        return _json({"meta": {"total_count": len(objects)}, "objects": objects})
+        return as_json({"meta": {"total_count": len(objects)}, "objects": objects})
 
     def plugin(self, call):
         record = self.site.plugin(call.path["plugin"])
@@ -285,19 +291,19 @@ class _App:
             if call.scope and (call.scope.plugin, call.scope.action) != (record.id, "config"):
                 return Response("Only a plugin's own config.html may change its configuration.", 403)
             record = self.site.configure(record, call.json().get("config"))
-        return _json(self.site.plugin_object(record))
+        return as_json(self.site.plugin_object(record))
 
     def validate(self, call):
         record = self.site.plugin(call.path["plugin"])
         self._own(call, record.id)
         content = call.json()
         mode = content.get("run_mode", "manual")
-        return _json({"issues": validate_plugin(record, content.get("configuration") or {}, mode)})
+        return as_json({"issues": validate_plugin(record, content.get("configuration") or {}, mode)})
 
     def plugin_type(self, call):
         record = self.site.plugin(call.path["plugin"])
         names = [path.name for path in record.info.pages.values()]
-        return _json({"files": names, "input": self.site.plugin_object(record)["input"]})
+        return as_json({"files": names, "input": self.site.plugin_object(record)["input"]})
 
     def extend(self, call):
         record = self.site.plugin(call.path["plugin"])
@@ -313,15 +319,15 @@ class _App:
         if call.request.method == "POST":
             bucket["request_post"] = call.json()
         try:
-            return _json(call_extension(record, call.path["function"], bucket))
+            return as_json(call_extension(record, call.path["function"], bucket))
         except NoSuchFunctionError:
             raise
         except IonAnalysisError as error:
-            return _json({"error": str(error)}, 500)
+            return as_json({"error": str(error)}, 500)
 
     def result(self, call):
         self._own(call, None, call.path["result"])
-        return _json(self.site.result_object(call.path["result"]))
+        return as_json(self.site.result_object(call.path["result"]))
 
     def launch(self, call):
         content = call.json()
@@ -336,14 +342,14 @@ class _App:
         try:
             self.site.launch(call.path["result"], wanted, content.get("pluginconfig"), content.get("pluginresult"))
         except NotFoundError as error:
-            return _json({"error": str(error)}, 410)
+            return as_json({"error": str(error)}, 410)
         return Response(status_code=202)
 
     def plugin_results(self, call):
         self._own(call, None, call.path["result"])
         major = {"true": True, "false": False}.get(call.query.get("major", ""))
         number = int(call.path["result"])
-        return _json(self.site.plugin_results(number, self._output_address(number), major))
+        return as_json(self.site.plugin_results(number, self._output_address(number), major))
 
     def stop(self, call):
         self.site.stop(call.path["result"], call.path["number"])
@@ -358,78 +364,6 @@ class _App:
             raise NotFoundError("A page of a plugin may ask for its own plugin only.")
         if result is not None and str(result) != str(scope.result):
             raise NotFoundError("A page of a plugin may ask for the report that it is shown on only.")
-
-
-class _Call:
-    """One request, and for which page of a plugin it speaks."""
-
-    def __init__(self, request, body):
-        self.request = request
-        self.body = body
-        self.path = request.path_params
-        self.query = dict(parse_qsl(request.url.query, keep_blank_values=True))
-        self.scope: FrameScope | None = None
-
-    def json(self):
-        """The object that was sent."""
-        try:
-            content = json.loads(self.body or b"{}")
-        except (ValueError, RecursionError):
-            content = None
-        if not isinstance(content, dict):
-            raise InputError("The request must hold a JSON object.")
-        return content
-
-
-async def _body(request):
-    """All of it; None if it is too large."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_LIMIT:
-            return None
-    return body
-
-
-def _file_below(root, path):
-    """The file of a relative path, which may neither leave `root` nor reach out of it through links."""
-    root = Path(root).resolve()
-    if "\0" in path or path.startswith("/") or ".." in Path(path).parts:
-        raise NotFoundError(f"{path}: is not here.")
-    found = (root / path).resolve()
-    if not found.is_relative_to(root) or not found.is_file():
-        raise NotFoundError(f"{path}: is not here.")
-    return found
-
-
-def _kind(path):
-    # PHP is not run: its text is shown.
-    return mimetypes.guess_type(path.name)[0] or (
-        "text/plain" if path.suffix in (".php", ".log") else "application/octet-stream"
-    )
-
-
-_CLOSED = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
-
-
-def _public(content, kind):
-    headers = {**_CLOSED, "Access-Control-Allow-Origin": "*", "Content-Security-Policy": _FRAME_POLICY}
-    return Response(content, media_type=kind, headers=headers)
-
-
-def _json(content, status=200):
-    return JSONResponse(content, status, headers=dict(_CLOSED))
-
-
-def _for_frames(response, request):
-    """Let sandboxed frames, whose origin is "null", read an answer: they get one with a token, never by a cookie."""
-    if request.headers.get("origin") == "null" and "access-control-allow-origin" not in response.headers:
-        response.headers["Access-Control-Allow-Origin"] = "null"
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE"
-        asked = request.headers.get("access-control-request-headers", "")
-        response.headers["Access-Control-Allow-Headers"] = asked if asked.isascii() else TOKEN_HEADER
-        response.headers["Access-Control-Max-Age"] = "600"
-    return response
 
 
 def _user():
