@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from plugin_results import make_result
 
 from ionanalysis.cli.main import main
 from ionanalysis.io.jsonfile import read_json
+from ionanalysis.plugin.results import read_results
 
 SHELL = '#!/bin/bash\nVERSION="1.2.3.4"\n'
 
@@ -121,6 +123,45 @@ def test_termination_stops_the_plugins(home, result, tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
     assert read_json(record)["jobs"][0]["state"] == "Cancelled"
+
+
+def test_a_record_that_was_tampered_with_is_left_out(home, result):
+    home("A", "true")
+    assert main(["plugin", "run", "A", str(result)]) == 0
+    path = result / "plugin_jobs" / "1.json"
+    content = read_json(path)
+    for change in ({"name": "../../x"}, {"id": 2}, {"jobs": [1]}, {"jobs": [{"id": "x"}]}, {"n_bytes": "many"}):
+        path.write_text(json.dumps({**content, **change}))
+        assert read_results(result) == []
+    path.write_text(json.dumps(content))
+    assert [one.name for one in read_results(result)] == ["A"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_ends_with_its_plugins(home, result, number):
+    pytest.importorskip("uvicorn", reason="the extra [plugin] is not installed")
+    home("Long", "sleep 983.5")
+    command = [sys.executable, "-m", "ionanalysis.cli.main", "plugin", "serve", str(result)]
+    inherited = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=inherited)
+    try:
+        address, _, key = process.stdout.readline().strip().partition("?key=")
+        asked = urllib.request.Request(
+            f"{address}rundb/api/v1/results/1/plugin/",
+            json.dumps({"plugin": "Long"}).encode(),
+            {"Cookie": f"ionanalysis_key={key}", "X-Requested-With": "ionanalysis"},
+        )
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            assert answer.status == 202
+        end = time.monotonic() + 60
+        while [one.state for one in read_results(result)] != ["Started"]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert [one.state for one in read_results(result)] == ["Cancelled"]
 
 
 @pytest.fixture(scope="module")

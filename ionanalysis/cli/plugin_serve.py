@@ -1,9 +1,11 @@
 """`ionanalysis plugin serve`: plugins' configuration pages and results in a browser, on this machine."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.errors import InputError
 from ionanalysis.options.plugins import PluginOptions
 
@@ -29,4 +31,6 @@ def run(args):
     server = PluginServer(site, args.port, args.host)
     print("Open this in a browser; Ctrl-C ends the server and the plugins that it runs.", file=sys.stderr)
     print(server.address, flush=True)
-    server.run()
+    # Both ways to end a server are the usual ones; plugins that run are stopped.
+    with suppress(KeyboardInterrupt), terminated_as_interrupt():
+        server.run()

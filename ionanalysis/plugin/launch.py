@@ -32,7 +32,7 @@ from ionanalysis.plugin.schedule import (
     runs_on,
     schedule_round,
 )
-from ionanalysis.plugin.script import IN_ENVIRONMENT, STATE_FILE, launch_script, memory_bytes, script_name
+from ionanalysis.plugin.script import IN_ENVIRONMENT, launch_script, memory_bytes, script_name
 from ionanalysis.plugin.startplugin import PluginLaunch, plugin_results_dir, startplugin_json
 from ionanalysis.plugin.watch import folder_usage
 
@@ -269,12 +269,11 @@ class Launch:
             content, folder / "startplugin.json", tier=plugin.tier, job_id=number, reference_library=reference_library()
         )
         record.update_job(number, folder=str(folder.relative_to(self.result_dir)), notes=[note] if note else [])
-        return self._spec(script, folder, environment, memory, self._aside(record, number))
+        return self._spec(script, folder, environment, memory, _outcome_path(record, number))
 
-    def _spec(self, script, folder, environment, memory, aside):
+    def _spec(self, script, folder, environment, memory, outcome_path):
         options = self.request.options
-        for suffix in (".outcome", ".states"):
-            aside.with_suffix(suffix).unlink(missing_ok=True)
+        outcome_path.unlink(missing_ok=True)
         return ProcessSpec(
             command=("bash", str(script), "-j", str(folder / "startplugin.json")),
             folder=folder,
@@ -282,8 +281,7 @@ class Launch:
             environment={
                 **environment,
                 IN_ENVIRONMENT: "1",
-                OUTCOME_FILE: str(aside.with_suffix(".outcome")),
-                STATE_FILE: str(aside.with_suffix(".states")),
+                OUTCOME_FILE: str(outcome_path),
             },
             memory=memory,
             seconds=options.time_limit * 3600,
@@ -292,10 +290,6 @@ class Launch:
             n_files=options.file_limit,
             grace_s=options.grace,
         )
-
-    def _aside(self, record, number):
-        """Files of our own about a job lie beside its record."""
-        return record.path.with_name(f"{record.id}.job{number}")
 
     def _write_barcodes(self, folder, params):
         """Write `barcodes.json`; returns what went wrong. A plugin starts without it, as in the original."""
@@ -317,15 +311,14 @@ class Launch:
 
     def _ended(self, key, number, end):
         record = self.records[key.plugin]
-        aside = self._aside(record, number)
+        outcome_path = _outcome_path(record, number)
         state, notes = end.state, []
-        outcome = outcome_in(aside.with_suffix(".outcome"))
+        outcome = outcome_in(outcome_path)
         if state == COMPLETED and outcome == "declined":
             state = DECLINED
         elif outcome in ("false", "none"):
             notes.append(f"launch() returned {outcome.capitalize()}: results and output were not written.")
-        for suffix in (".outcome", ".states"):
-            aside.with_suffix(suffix).unlink(missing_ok=True)
+        outcome_path.unlink(missing_ok=True)
         store, problem = read_store(record.folder)
         n_bytes, n_files = folder_usage(record.folder)
         former: list[str] = next((job.get("notes", []) for job in record.jobs if job["id"] == number), [])
@@ -398,6 +391,11 @@ def _pages(launch):
             with suppress(OSError):
                 written.append((str(path), path.stat().st_mtime_ns))
     return states, written
+
+
+def _outcome_path(record, number):
+    """What `PluginCLI` says of a job lies beside the job's record, out of reach of a plugin that tidies up."""
+    return record.path.with_name(f"{record.id}.job{number}.outcome")
 
 
 def _is_running(record):

@@ -146,9 +146,24 @@ def read_results(result_dir):
             content = read_json(path)
         except InputError:
             continue
-        if isinstance(content, dict) and content.get("format") == 1 and isinstance(content.get("id"), int):
+        if _is_record(content, path):
             found.append(PluginResult(path, content))
     return sorted(found, key=lambda record: record.id)
+
+
+def _is_record(content, path):
+    """Whether this is what we write: plugins can reach the file, and its name leads to a folder."""
+    if not isinstance(content, dict) or content.get("format") != 1 or f"{content.get('id')}.json" != path.name:
+        return False
+    kinds = {"name": str, "version": str, "jobs": list, "validation_errors": list, "store": dict, "launcher": dict}
+    numbers = {"id": int, "n_bytes": int, "n_files": int}
+    if not all(isinstance(content.get(key), kind) for key, kind in (kinds | numbers).items()):
+        return False
+    job_kinds = {"id": int, "state": str, "level": str, "block": str}
+    return content["name"].isidentifier() and all(
+        isinstance(job, dict) and all(isinstance(job.get(key), kind) for key, kind in job_kinds.items())
+        for job in content["jobs"]
+    )
 
 
 def earlier_results(records):

@@ -11,9 +11,6 @@ from shlex import quote
 from ionanalysis.errors import InputError
 from ionanalysis.plugin.log import LOG_NAME
 
-STATE_FILE = "IONANALYSIS_PLUGIN_STATE"
-"""Variable that names the file into which the script writes its states, a line each."""
-
 IN_ENVIRONMENT = "IONANALYSIS_PLUGIN_ENVIRONMENT"
 """Variable that tells the script that all others are set."""
 
@@ -55,7 +52,6 @@ def launch_script(info, *, tier="compat", memory=8 << 30, seconds=86400, python=
         rule=_RULE,
         payload=payload,
         in_environment=IN_ENVIRONMENT,
-        state_file=STATE_FILE,
     )
 
 
@@ -113,28 +109,20 @@ fi
 unset {in_environment}
 VERSION={version}
 
-report_state() {{
-    if [ -n "${{{state_file}:-}}" ]; then printf '%s\\n' "$1" >> "${state_file}"; fi
-    return 0
-}}
-
 failed() {{
     local code=$1
     echo "{rule}"
     echo "ERROR: the plugin ended with exit code $code."
-    report_state "Error"
     exit "$code"
 }}
 
 stopped() {{
     echo "ERROR: the plugin was stopped by signal $1."
-    report_state "Error"
     exit "$2"
 }}
 
 timed_out() {{
     echo "ERROR: the plugin has reached its time limit."
-    report_state "Timed Out"
     exit 0
 }}
 
@@ -142,7 +130,6 @@ echo "plugin: $PLUGINNAME"
 echo "version: $VERSION"
 echo "host: $HOSTNAME"
 echo "job: ${{JOB_ID:-}} ${{JOB_NAME:-}}"
-report_state "Started"
 for place in RAW_DATA_DIR ANALYSIS_DIR RESULTS_DIR; do
     if [ ! -d "${{!place}}" ]; then echo "WARNING: $place does not exist: ${{!place}}"; fi
 done
@@ -166,7 +153,6 @@ echo "{rule}"
 echo "{rule}"
 echo "end time=$(date)"
 echo "pluginelapsedtime: "{name}",$SECONDS"
-report_state "Completed"
 if [ -s output.json ]; then
     {python} -m ionanalysis.plugin.document -d . -s "$json_fname" -f output.json || true
 fi

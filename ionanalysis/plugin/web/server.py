@@ -40,6 +40,8 @@ class PluginServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            # Whoever is told the address may open it at once: requests wait until the server runs.
+            self._socket.listen(64)
         except OSError as error:
             self._socket.close()
             raise UsageError(
