@@ -5,7 +5,7 @@ KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanal
 KERNEL_TESTS = $(shell grep -lE "ionanalysis\._core|import _core|ionanalysis\.reference" tests/test_*.py) \
 	tests/test_run.py tests/test_calls_golden.py tests/test_sigproc_golden.py tests/test_fuzz_formats.py
 
-.PHONY: demo test test-slow test-checked bench golden lint format clean
+.PHONY: demo test test-slow test-checked test-plugins bench golden lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ionanalysis.demo
@@ -21,10 +21,15 @@ test-checked: $(VENV)/.installed-test
 	IONANALYSIS_CHECKED=1 $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/checked .
 	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto -m "not slow" $(KERNEL_TESTS)
 
+# Plugins written for Torrent Suite, unmodified: make test-plugins PLUGIN_SOURCES=FOLDER
+test-plugins: $(VENV)/.installed-test
+	PLUGIN_SOURCES="$(PLUGIN_SOURCES)" $(BIN)/python -m pytest -rs tests/test_plugin_sources.py
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.calling
 	$(BIN)/python -m benchmarks.calling_resources
+	$(BIN)/python -m benchmarks.plugins
 
 # Figures on the golden data beside the original's.
 golden: $(VENV)/.installed-test

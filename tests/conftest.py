@@ -87,3 +87,51 @@ def perfect_reads():
         )
 
     return make
+
+
+@pytest.fixture
+def write_plugin(tmp_path):
+    """A maker of plugin folders: ``NAME/NAME.py`` with a source, and other files by name."""
+    from textwrap import dedent
+
+    def write(name, source, **files):
+        folder = tmp_path / "plugins" / name
+        folder.mkdir(parents=True)
+        (folder / f"{name}.py").write_text(dedent(source), encoding="utf-8")
+        for file, content in files.items():
+            (folder / file.replace("__", ".")).write_text(dedent(content), encoding="utf-8")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def run_plugin(tmp_path):
+    """Runs ``NAME.py`` as the launcher does, in a result directory with the given inputs; gives that directory, too."""
+    import subprocess
+    import sys
+
+    from ionanalysis.plugin.interpreter import python_path
+
+    def run(folder, *arguments, tier="compat", startplugin=None, barcodes=None, environment=None):
+        results = tmp_path / "plugin_out" / f"{folder.name}_out.1"
+        results.mkdir(parents=True, exist_ok=True)
+        plugin = {"name": folder.name, "path": str(folder), "pluginconfig": {}}
+        start = {"runinfo": {"results_dir": str(results), "plugin": plugin}, "pluginconfig": {}}
+        for part, values in (startplugin or {}).items():
+            start[part] = {**start.get(part, {}), **values}
+        (results / "startplugin.json").write_text(json.dumps(start))
+        (results / "barcodes.json").write_text(json.dumps(barcodes or {}))
+        done = subprocess.run(
+            [sys.executable, "-u", str(folder / f"{folder.name}.py"), *(arguments or ("-vv",))],
+            cwd=results,
+            env={**os.environ, "PYTHONPATH": python_path(tier), "DIRNAME": str(folder), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        done.results = results
+        return done
+
+    return run

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import bench_kernels, calling, run, tables  # noqa: E402
+from benchmarks import bench_kernels, calling, plugins, run, tables  # noqa: E402
 from benchmarks.machine import yardstick_seconds  # noqa: E402
 from benchmarks.measure import measure  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
@@ -139,3 +139,10 @@ def test_figures_on_golden_data(golden, capsys):
     assert main(["--golden", str(golden)]) == 0
     shown = capsys.readouterr().out
     assert "errors per 100 aligned bases" in shown and "nan" not in shown
+
+
+@pytest.mark.parametrize("kind", ["shell", "python"])
+def test_launching_plugins_can_be_measured(kind):
+    figure = plugins.measured(kind, 4, 2)
+    assert figure["n_holds"] > 2
+    assert figure["wall_s"] > 0 < figure["launched_cpu_s"] > figure["bare_cpu_s"] > 0

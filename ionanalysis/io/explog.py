@@ -147,7 +147,7 @@ def read_explog(path):
     if "\0" in text:
         raise InputError(f"{path}: holds zero bytes where a run log is text; the file is damaged, copy it again.")
     is_json = Path(path).suffix == ".json" or text.lstrip().startswith("{")
-    entries = _json_entries(path, text) if is_json else _text_entries(text)
+    entries = _json_entries(path, text) if is_json else entries_of_text(text)
     return Explog(str(path), tuple(entries))
 
 
@@ -171,7 +171,8 @@ def write_explog(path, entries):
     write_whole(path, content)
 
 
-def _text_entries(text):
+def entries_of_text(text):
+    """Keys and values of a text log; lines that are no ``Key: value`` have an empty key."""
     for line in text.splitlines():
         key, colon, value = line.partition(":")
         if colon and key.strip() and not line[0].isspace():

@@ -12,11 +12,14 @@ from ionanalysis import __version__
 from ionanalysis.errors import InputError, InterruptedRunError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.io.jsonfile import read_json
+from ionanalysis.options.plugins import AutomaticPluginOptions
 from ionanalysis.pipeline.prepare import make_folders, prepare_result
 from ionanalysis.pipeline.record import RunRecord, checksum, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
 from ionanalysis.pipeline.sources import RAW_STAGES, find_barcode_set, find_source
 from ionanalysis.pipeline.stages import STAGES
+from ionanalysis.plugin.plan import plan_configs
+from ionanalysis.plugin.store import PluginStore
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,14 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     chosen = stage_range(names, request.first, request.last)
     _expect_room(request, stages)
     if not request.executor.startswith("dask:"):
-        # A wrong word must not show up after the first stages have run.
+        # A wrong word must not show up after the first stages have run; nor must a plugin that is not there.
         with open_executor(request.executor, 1):
             pass
+    asked = request.option(AutomaticPluginOptions)
+    for name in asked.plugins:
+        PluginStore().find(name)
+    if asked.config:
+        plan_configs(asked.config)
     barcode_set = find_barcode_set(request, note)
     source = find_source(request)
     if request.first in RAW_STAGES and not source.facts.log:
@@ -128,6 +136,8 @@ def _run_stage(stage, context, record, key):
         record.stop(stage.name, "failed")
         raise
     record.finish(stage.name, time.monotonic() - started, outputs)
+    for changed in stage.changes:
+        record.refresh(changed)
 
 
 def _stage_options(stage, request):

@@ -116,6 +116,14 @@ class RunRecord:
         }
         self.save()
 
+    def refresh(self, stage):
+        """Note that a later stage has changed outputs of a finished one, as it should."""
+        done = self.stages.get(stage, {})
+        if done.get("status") == "done":
+            paths = [self.root / name for name in done.get("outputs", {})]
+            done["outputs"] = checksums([path for path in paths if path.is_file()], self.root)
+            self.save()
+
     def stop(self, stage, status):
         """Note that a stage ended early: `interrupted` or `failed`."""
         self.stages[stage]["status"] = status

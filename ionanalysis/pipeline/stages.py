@@ -22,6 +22,7 @@ from ionanalysis.options.calibration import (
 from ionanalysis.options.clonality import ClonalityOptions
 from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
+from ionanalysis.options.plugins import AutomaticPluginOptions, PluginOptions
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.options.stage import StageOptions
 from ionanalysis.pipeline.calibrate import (
@@ -47,6 +48,8 @@ class Stage:
     options: tuple[type[Options], ...] = ()
     may_leave_nothing: bool = False
     """Whether a stage may have had nothing to do."""
+    changes: tuple[str, ...] = ()
+    """Earlier stages whose outputs this one adds to."""
 
 
 def _beadfind(context):
@@ -144,7 +147,29 @@ def _report(context):
 def _plugins(context):
     link_downloads(context.result_dir)
     write_plugin_inputs(context.result_dir)
+    if context.option(AutomaticPluginOptions).plugins:
+        _launch_plugins(context, context.option(AutomaticPluginOptions))
     context.progress(1, 1)
+
+
+def _launch_plugins(context, asked):
+    """Launch plugins. What becomes of them is in their results and in the report: a run does not fail with a plugin."""
+    from ionanalysis.plugin.ask import validate_plugin
+    from ionanalysis.plugin.launch import LaunchRequest, launch_plugins
+    from ionanalysis.plugin.plan import plan_configs
+    from ionanalysis.plugin.store import PluginStore
+    from ionanalysis.report.plugins import refresh_report
+
+    store = PluginStore()
+    request = LaunchRequest(
+        result_dir=context.result_dir,
+        plugins=tuple(store.find(name) for name in dict.fromkeys(asked.plugins)),
+        installed=store.installed(),
+        plan_configs=plan_configs(asked.config) if asked.config else {},
+        options=context.option(PluginOptions),
+        validate=validate_plugin,
+    )
+    launch_plugins(request, note=context.note, on_change=lambda: refresh_report(context.result_dir))
 
 
 def _files(folder, *names):
@@ -195,7 +220,13 @@ STAGES = (
     ),
     Stage("statistics", _statistics, _statistics_files),
     Stage("report", _report, _files("", "report.html")),
-    Stage("plugins", _plugins, _files("", "startplugin.json", "barcodes.json")),
+    Stage(
+        "plugins",
+        _plugins,
+        _files("", "startplugin.json", "barcodes.json"),
+        (AutomaticPluginOptions, PluginOptions),
+        changes=("report",),
+    ),
 )
 
 STAGE_NAMES = tuple(stage.name for stage in STAGES)

@@ -9,41 +9,35 @@ from ionanalysis.errors import InputError
 from ionanalysis.io.jsonfile import read_json, write_json
 from ionanalysis.plugin.barcode_list import read_barcode_list
 from ionanalysis.plugin.barcodes import BarcodeSources, barcodes_json
+from ionanalysis.plugin.environment import find_reference
 from ionanalysis.plugin.startplugin import PluginLaunch, ReportFacts, startplugin_json
 
 
-def write_plugin_inputs(result_dir, launch=None, *, out_dir=None, api_key=None):
-    """Write `startplugin.json` and `barcodes.json`.
+def write_plugin_inputs(result_dir):
+    """Write `startplugin.json` and `barcodes.json` into a result directory: what any plugin would get.
 
     Parameters
     ----------
     result_dir : path
         A result directory with `ion_params_00.json` and `basecaller_results/datasets_basecaller.json`.
-    launch : PluginLaunch, optional
-        Without one, what any plugin would get.
-    out_dir : path, optional
-        Where they are written; the result directory by default.
-    api_key : str, optional
-        Key for the REST API. Without a server, a number made from the result: it opens nothing.
 
     Returns
     -------
     paths : list of Path
     """
     result_dir = Path(result_dir).resolve()
-    out_dir = Path(out_dir) if out_dir else result_dir
-    report = report_facts(result_dir, launch, api_key=api_key)
+    report = report_facts(result_dir)
     contents = {
-        "startplugin.json": startplugin_json(report, launch or PluginLaunch(result_id=next_result_id(result_dir))),
+        "startplugin.json": startplugin_json(report, PluginLaunch(result_id=next_result_id(result_dir))),
         "barcodes.json": barcodes_json(barcode_sources(result_dir, report.params)),
     }
     for name, content in contents.items():
-        write_json(out_dir / name, content)
-    return [out_dir / name for name in contents]
+        write_json(result_dir / name, content)
+    return [result_dir / name for name in contents]
 
 
-def report_facts(result_dir, launch=None, *, api_key=None):
-    """`ReportFacts` of a result directory.
+def report_facts(result_dir):
+    """`ReportFacts` of a result directory. Its API key is a number made from the result: it opens nothing.
 
     Raises
     ------
@@ -62,7 +56,7 @@ def report_facts(result_dir, launch=None, *, api_key=None):
         params=params,
         analysis_date=changed.strftime("%Y-%m-%d"),
         pk=read_primary_key(result_dir),
-        api_key=api_key or hashlib.sha1(f"{result_dir}".encode(), usedforsecurity=False).hexdigest(),
+        api_key=hashlib.sha1(f"{result_dir}".encode(), usedforsecurity=False).hexdigest(),
         block_dirs=tuple(sorted(str(block) for block in result_dir.glob("block_X*_Y*") if block.is_dir())),
         folders=frozenset(folder.name for folder in result_dir.glob("*_results") if folder.is_dir()),
         on_disk={
@@ -71,12 +65,21 @@ def report_facts(result_dir, launch=None, *, api_key=None):
             "Output Files": any((result_dir / "basecaller_results").glob("*.bam")),
             "Intermediate Files": (result_dir / "basecaller_results" / "BaseCaller.json").exists(),
         },
-        raw_block_dir=_raw_block_dir(raw_dir, launch),
     )
 
 
-def barcode_sources(result_dir, params):
+def barcode_sources(result_dir, params, *, include_filtered=False, reference_library=None):
     """`BarcodeSources` of a result directory.
+
+    Parameters
+    ----------
+    result_dir : path
+    params : dict
+        Content of `ion_params_00.json`.
+    include_filtered : bool
+        Also give barcodes that were filtered.
+    reference_library : path, optional
+        Folder of reference genomes.
 
     Raises
     ------
@@ -94,7 +97,23 @@ def barcode_sources(result_dir, params):
         params=params,
         datasets=datasets,
         barcode_set=read_barcode_list(barcode_list) if barcode_list.exists() else None,
+        reference_paths=_reference_paths(params, reference_library),
+        include_filtered=include_filtered,
     )
+
+
+def _reference_paths(params, reference_library):
+    """FASTA files of the references that a run names, where the library has them."""
+    settings = params.get("experimentAnalysisSettings") or {}
+    samples = settings.get("barcodedSamples") or {}
+    infos = [
+        info
+        for sample in (samples.values() if isinstance(samples, dict) else ())
+        for info in sample.get("barcodeSampleInfo", {}).values()
+    ]
+    names = {settings.get("reference"), params.get("referenceName"), *(info.get("reference") for info in infos)}
+    found = {name: find_reference(reference_library, params.get("tmap_version", ""), name) for name in names if name}
+    return {name: path for name, path in found.items() if path}
 
 
 def read_primary_key(result_dir):
@@ -107,14 +126,17 @@ def read_primary_key(result_dir):
 
 
 def next_result_id(result_dir):
-    """1 + the highest ID of the folders ``plugin_out/NAME_out.ID``."""
-    ids = (re.search(r"_out\.(\d+)$", folder.name) for folder in Path(result_dir).glob("plugin_out/*_out.*"))
+    """1 + the highest ID of the folders ``plugin_out/NAME_out.ID`` and the records ``plugin_jobs/ID.json``."""
+    result_dir = Path(result_dir)
+    names = [path.name for place in ("plugin_out/*_out.*", "plugin_jobs/*.json") for path in result_dir.glob(place)]
+    ids = (re.search(r"(?:_out\.|^)(\d+)(?:\.json)?$", name) for name in names)
     return 1 + max((int(found[1]) for found in ids if found), default=0)
 
 
-def _raw_block_dir(raw_dir, launch):
-    """The raw directory of a block: the original says `block_X0_Y0`, on disk it is `X0_Y0` (plugin.md 9.9)."""
-    if launch is None or launch.level != "block":
+def raw_block_dir(raw_dir, block):
+    """The raw directory of a block, "" without one: the original says `block_X0_Y0`, on disk it is `X0_Y0`
+    (plugin.md 9.9)."""
+    if not block:
         return ""
-    candidates = (raw_dir / f"block_{launch.block}", raw_dir / launch.block)
+    candidates = (Path(raw_dir, f"block_{block}"), Path(raw_dir, block))
     return next((str(found) for found in candidates if found.is_dir()), "")

@@ -38,12 +38,23 @@ class PluginLaunch:
     hold_jobs: tuple[int, ...] = ()
     dependencies: dict = field(default_factory=dict)
     """Results of declared dependencies by plugin name: pluginresult, version, pluginresult_path."""
+    former_job: int | None = None
+    """The plugin's job at the level before, in the same launch."""
+    block_jobs: tuple[int, ...] = ()
+    """Its jobs on blocks."""
+    config_order: str = "sdk"
+    """Which configuration goes first: `sdk` as the document says, `ts` as the original's code does it."""
 
     @property
     def config(self):
-        """The first configuration that is not empty, whole (plugin.md 4.1, the document's order)."""
-        own = self.instance_config if self.mode == "manual" else self.plan_input
-        return own or self.global_config or self.file_config or {}
+        """The first configuration that is not empty, whole; nothing is merged (plugin.md 4.1)."""
+        is_manual = self.mode == "manual"
+        order: list[dict | str]
+        if self.config_order == "ts":
+            order = [self.instance_config if is_manual else {}, self.global_config, self.plan_input, self.file_config]
+        else:
+            order = [self.instance_config if is_manual else self.plan_input, self.global_config, self.file_config]
+        return next((config for config in order if config), {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +182,10 @@ def _plugin(report, launch):
     }
     if launch.planning_version:
         plugin["planning_version"] = launch.planning_version
+    if launch.former_job is not None:
+        plugin["jid"] = launch.former_job
+    if launch.block_jobs:
+        plugin["block_jid"] = list(launch.block_jobs)
     return plugin
 
 

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from markupsafe import Markup
+
 from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import write_whole
 from ionanalysis.metrics.accuracy import Accuracy
+from ionanalysis.report.plugins import plugin_parts
 from ionanalysis.report.reads import gather_reads
 from ionanalysis.report.result import Result, at
 from ionanalysis.report.run_sections import headline, settings_section, timing_section
@@ -20,6 +23,7 @@ from ionanalysis.report.sections import (
     quality_section,
     signal_section,
 )
+from ionanalysis.report.templates import page_templates
 
 __all__ = ["write_report"]
 
@@ -92,23 +96,15 @@ def _page(result, accuracy):
         headline=headline(result, reads, accuracy),
         problems=result.problems,
         sections=[section for section in sections if section is not None],
+        # HTML that is escaped already.
+        parts={name: Markup(text) for name, text in plugin_parts(result.path).items()},
     )
 
 
 def _render(**content):
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from ionanalysis import __version__
 
-    # Sample names, comments and paths come from files: everything is escaped, always.
-    pages = Environment(
-        loader=PackageLoader("ionanalysis", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return pages.get_template("page.html.jinja").render(version=__version__, **content)
+    return page_templates().get_template("page.html.jinja").render(version=__version__, **content)
 
 
 def _subtitle(result):

@@ -1,0 +1,3 @@
+"""`Queue` of Python 2."""
+
+from queue import *

@@ -1,0 +1,3 @@
+"""`cStringIO` of Python 2."""
+
+from StringIO import StringIO  # noqa: F401

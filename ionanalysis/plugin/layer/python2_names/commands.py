@@ -1,0 +1,3 @@
+"""`commands` of Python 2."""
+
+from subprocess import getoutput, getstatusoutput  # noqa: F401

@@ -1,0 +1,1 @@
+"""Helper modules that plugins import (plugin.md 7)."""

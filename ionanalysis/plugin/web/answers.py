@@ -1,0 +1,89 @@
+"""Requests and answers: what both the pages and the REST addresses of the server need."""
+
+import json
+import mimetypes
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from starlette.responses import JSONResponse, Response
+
+from ionanalysis.errors import InputError
+from ionanalysis.plugin.web.access import TOKEN_HEADER, FrameScope
+from ionanalysis.plugin.web.frames import SANDBOX
+from ionanalysis.plugin.web.site import NotFoundError
+
+BODY_LIMIT = 8 << 20
+
+FRAME_POLICY = f"sandbox {SANDBOX}; frame-ancestors 'self'"
+"""Of all that plugins wrote; holds also where somebody opens such a page by itself."""
+
+CLOSED = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+
+
+class Call:
+    """One request, and for which page of a plugin it speaks."""
+
+    def __init__(self, request, body):
+        self.request = request
+        self.body = body
+        self.path = request.path_params
+        self.query = dict(parse_qsl(request.url.query, keep_blank_values=True))
+        self.scope: FrameScope | None = None
+
+    def json(self):
+        """The object that was sent."""
+        try:
+            content = json.loads(self.body or b"{}")
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise InputError("The request must hold a JSON object.")
+        return content
+
+
+async def whole_body(request):
+    """All of it; None if it is too large."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_LIMIT:
+            return None
+    return body
+
+
+def file_below(root, path):
+    """The file of a relative path, which may neither leave `root` nor reach out of it through links."""
+    root = Path(root).resolve()
+    if "\0" in path or path.startswith("/") or ".." in Path(path).parts:
+        raise NotFoundError(f"{path}: is not here.")
+    found = (root / path).resolve()
+    if not found.is_relative_to(root) or not found.is_file():
+        raise NotFoundError(f"{path}: is not here.")
+    return found
+
+
+def kind_of(path):
+    # PHP is not run: its text is shown.
+    return mimetypes.guess_type(path.name)[0] or (
+        "text/plain" if path.suffix in (".php", ".log") else "application/octet-stream"
+    )
+
+
+def public(content, kind):
+    headers = {**CLOSED, "Access-Control-Allow-Origin": "*", "Content-Security-Policy": FRAME_POLICY}
+    return Response(content, media_type=kind, headers=headers)
+
+
+def as_json(content, status=200):
+    return JSONResponse(content, status, headers=dict(CLOSED))
+
+
+def for_frames(response, request):
+    """Let sandboxed frames, whose origin is "null", read an answer: they get one with a token, never by a cookie."""
+    if request.headers.get("origin") == "null" and "access-control-allow-origin" not in response.headers:
+        response.headers["Access-Control-Allow-Origin"] = "null"
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE"
+        asked = request.headers.get("access-control-request-headers", "")
+        response.headers["Access-Control-Allow-Headers"] = asked if asked.isascii() else TOKEN_HEADER
+        response.headers["Access-Control-Max-Age"] = "600"
+    return response
