@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ionanalysis.plugin.archive import ArchiveLimits, unpack_plugin
-from ionanalysis.plugin.inspection import PluginError
+from ionanalysis.plugin.questions import PluginError
 from ionanalysis.plugin.store import PluginStore
 
 SOURCE = "from ion.plugin import *\nclass Good(IonPlugin):\n    version = '1.0.0.0'\n"

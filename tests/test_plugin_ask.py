@@ -6,7 +6,7 @@ import pytest
 from plugin_results import python_plugin, shell_plugin
 
 from ionanalysis.plugin.ask import NoSuchFunctionError, barcode_rows, call_extension, validate_plugin
-from ionanalysis.plugin.inspection import PluginError
+from ionanalysis.plugin.questions import PluginError
 
 SOURCE = """
 from ion.plugin import *

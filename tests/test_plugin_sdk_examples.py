@@ -6,8 +6,9 @@ from textwrap import indent
 
 import pytest
 
-from ionanalysis.plugin.inspection import PluginError, inspect_plugin
+from ionanalysis.plugin.inspection import inspect_plugin
 from ionanalysis.plugin.python2_syntax import problems_of_source
+from ionanalysis.plugin.questions import PluginError
 
 EXAMPLES = Path(__file__).parent / "data" / "sdk_examples"
 SEED = Path(__file__).parents[2] / "shared" / "seed" / "ion-torrent-sdk-5.4.txt"

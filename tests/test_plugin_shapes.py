@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ionanalysis.plugin.inspection import PluginError, inspect_plugin, plugin_script
+from ionanalysis.plugin.inspection import inspect_plugin, plugin_script
+from ionanalysis.plugin.questions import PluginError
 
 HEAD = "from ion.plugin import *\n"
 TAIL = "\nif __name__ == '__main__':\n    PluginCLI()\n"
@@ -129,11 +130,12 @@ def test_shapes_that_are_refused_in_one_sentence(write_plugin, source, message):
     assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
 
 
-def test_an_endless_loop_is_ended_with_all_that_it_started(write_plugin, tmp_path):
+@pytest.mark.parametrize("own_session", [False, True])
+def test_an_endless_loop_is_ended_with_all_that_it_started(write_plugin, tmp_path, own_session):
     told = tmp_path / "child"
     source = (
         "import os, subprocess\n"
-        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"child = subprocess.Popen(['sleep', '600'], start_new_session={own_session})\n"
         f"open({str(told)!r}, 'w').write(str(child.pid))\nwhile True: pass\n"
     )
     with pytest.raises(PluginError, match="within 2 s"):
@@ -149,6 +151,36 @@ def test_an_endless_loop_is_ended_with_all_that_it_started(write_plugin, tmp_pat
         time.sleep(0.05)
     else:
         pytest.fail("the child of the plugin lives on")
+
+
+def test_no_secret_of_ours_is_in_its_environment(write_plugin, monkeypatch):
+    monkeypatch.setenv("CLOUD_SECRET_KEY", "opened")
+    monkeypatch.setenv("HARMLESS", "seen")
+    source = (
+        HEAD
+        + PLAIN
+        + "import os\nraise RuntimeError(str([n for n in os.environ if 'SECRET' in n or n == 'HARMLESS']))\n"
+    )
+    with pytest.raises(PluginError, match=r"RuntimeError: \['HARMLESS'\]"):
+        inspect_plugin(write_plugin("Shape", source))
+
+
+def test_it_cannot_eat_all_memory_while_it_is_inspected(write_plugin):
+    with pytest.raises(PluginError, match="MemoryError"):
+        inspect_plugin(write_plugin("Shape", HEAD + "x = bytearray(64 << 30)\n"))
+
+
+@pytest.mark.parametrize("text", ["1.0\\x1b]0;owned\\x07", "1.0\\n#SBATCH --wrap=owned", "1" * 1000])
+def test_a_version_is_a_short_text_on_one_line(write_plugin, text):
+    with pytest.raises(PluginError, match="its version is no short text") as caught:
+        inspect_plugin(write_plugin("Shape", HEAD + f"class Shape(IonPlugin):\n    version = '{text}'\n"))
+    assert str(caught.value).isprintable()
+
+
+def test_what_it_says_does_not_steer_the_terminal(write_plugin):
+    with pytest.raises(PluginError, match="RuntimeError") as caught:
+        inspect_plugin(write_plugin("Shape", "raise RuntimeError('\\x1b[2J\\x1b]0;owned\\x07 gone')\n"))
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("ending", ["PluginCLI()", "PluginCLI()\nimport sys; sys.exit(1)", "PluginCLI(Shape())"])

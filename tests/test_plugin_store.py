@@ -9,7 +9,8 @@ import pytest
 
 from ionanalysis.cli.main import main
 from ionanalysis.errors import InputError, OutputError
-from ionanalysis.plugin.inspection import PluginError, inspect_plugin
+from ionanalysis.plugin.inspection import inspect_plugin
+from ionanalysis.plugin.questions import PluginError
 from ionanalysis.plugin.store import PluginStore, plugin_root, shipped_plugins
 
 SOURCE = """
@@ -205,7 +206,7 @@ def test_a_root_may_be_moved(store, folder_of, tmp_path):
 
 def test_a_root_that_cannot_be_made(tmp_path, folder_of):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="--plugins DIR"):
+    with pytest.raises(OutputError, match="--root DIR"):
         PluginStore(tmp_path / "file/root").install(folder_of("1.0"))
 
 

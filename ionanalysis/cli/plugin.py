@@ -23,7 +23,7 @@ def run(args):
 def add_root(parser):
     """The option that every action on installed plugins shares."""
     parser.add_argument(
-        "--plugins",
+        "--root",
         metavar="DIR",
         help="folder of installed plugins [$IONANALYSIS_PLUGINS, else $IONANALYSIS_HOME/plugins]",
     )
@@ -61,7 +61,7 @@ def _install(args, *, must_exist=False):
 
     if not args.time_limit > 0:
         raise UsageError(f"--time-limit {args.time_limit:g}: must be above 0.")
-    store = PluginStore(args.plugins, time_limit_s=args.time_limit)
+    store = PluginStore(args.root, time_limit_s=args.time_limit)
     for source in args.sources:
         record, replaced = store.install(source, tier=args.tier, must_exist=must_exist)
         _warn(record)
@@ -91,7 +91,7 @@ def _add_remove(parser):
 def _remove(args):
     from ionanalysis.plugin.store import PluginStore
 
-    store = PluginStore(args.plugins)
+    store = PluginStore(args.root)
     for name in args.names:
         record = store.remove(name)
         print(f"{record.name} v{record.version} removed", file=sys.stderr)
@@ -111,7 +111,7 @@ def _list(args):
         names = shipped_plugins()
         print(json.dumps(list(names)) if args.json else "\n".join(names))
         return
-    store = PluginStore(args.plugins)
+    store = PluginStore(args.root)
     records = store.records() if args.all else store.installed()
     if args.json:
         print(json.dumps([record.to_json() for record in records], indent=2))
@@ -140,7 +140,7 @@ def _list(args):
 def _rescan(args):
     from ionanalysis.plugin.store import PluginStore
 
-    added, missing, refused = PluginStore(args.plugins).rescan()
+    added, missing, refused = PluginStore(args.root).rescan()
     for record in added:
         _warn(record)
         print(f"{record.name} v{record.version} taken in", file=sys.stderr)

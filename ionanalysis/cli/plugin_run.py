@@ -44,7 +44,7 @@ def run(args):
         raise UsageError(f"--result-id {args.result_id}: belongs to one plugin; launch {names[0]} alone.")
     if not args.result_dir.is_dir():
         raise InputError(f"{args.result_dir}: is no directory; expected the result of a run.")
-    store = PluginStore(args.plugins)
+    store = PluginStore(args.root)
     request = LaunchRequest(
         result_dir=args.result_dir,
         plugins=tuple(store.find(name) for name in names),

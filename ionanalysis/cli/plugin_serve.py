@@ -27,7 +27,7 @@ def run(args):
         if not path.is_dir():
             raise InputError(f"{path}: is no directory; expected the result of a run.")
     options = from_args(PluginOptions, args)
-    site = PluginSite(PluginStore(args.plugins), args.result_dirs, options, on_change=refresh_report)
+    site = PluginSite(PluginStore(args.root), args.result_dirs, options, on_change=refresh_report)
     server = PluginServer(site, args.port, args.host)
     print("Open this in a browser; Ctrl-C ends the server and the plugins that it runs.", file=sys.stderr)
     print(server.address, flush=True)

@@ -8,7 +8,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ionanalysis.plugin.inspection import PluginError, check_name
+from ionanalysis.plugin.inspection import check_name
+from ionanalysis.plugin.questions import PluginError
 
 _READ = 1 << 20
 _IGNORED = "__MACOSX"

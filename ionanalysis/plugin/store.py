@@ -14,7 +14,8 @@ from pathlib import Path
 from ionanalysis.errors import OutputError
 from ionanalysis.plugin.archive import copy_plugin, unpack_plugin
 from ionanalysis.plugin.base import UNKNOWN
-from ionanalysis.plugin.inspection import RESERVED_NAMES, TIME_LIMIT_S, PluginError, check_name, inspect_plugin
+from ionanalysis.plugin.inspection import RESERVED_NAMES, check_name, inspect_plugin
+from ionanalysis.plugin.questions import TIME_LIMIT_S, PluginError
 from ionanalysis.plugin.records import PluginRecord, deactivated, read_records, with_record, write_records
 from ionanalysis.plugin.versions import LooseVersion
 
@@ -241,7 +242,7 @@ class PluginStore:
             handle = os.open(self.root, os.O_RDONLY)
         except OSError as error:
             raise OutputError(
-                f"{self.root}: cannot be used for plugins ({error.strerror}); choose --plugins DIR."
+                f"{self.root}: cannot be used for plugins ({error.strerror}); choose --root DIR."
             ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)

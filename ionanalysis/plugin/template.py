@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 from ionanalysis.errors import OutputError
-from ionanalysis.plugin.inspection import PluginError, check_name
+from ionanalysis.plugin.inspection import check_name
+from ionanalysis.plugin.questions import PluginError
 
 _FILES = Path(__file__).parent / "template_files"
 _NAME = "BarcodesExample"
