@@ -5,7 +5,7 @@ import mimetypes
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 
 from ionanalysis.errors import InputError
 from ionanalysis.plugin.web.access import TOKEN_HEADER, FrameScope
@@ -64,14 +64,20 @@ def file_below(root, path):
 
 def kind_of(path):
     # PHP is not run: its text is shown.
-    return mimetypes.guess_type(path.name)[0] or (
-        "text/plain" if path.suffix in (".php", ".log") else "application/octet-stream"
-    )
+    if path.suffix in (".php", ".log"):
+        return "text/plain"
+    return mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+
+
+_PUBLIC = {**CLOSED, "Access-Control-Allow-Origin": "*", "Content-Security-Policy": FRAME_POLICY}
 
 
 def public(content, kind):
-    headers = {**CLOSED, "Access-Control-Allow-Origin": "*", "Content-Security-Policy": FRAME_POLICY}
-    return Response(content, media_type=kind, headers=headers)
+    return Response(content, media_type=kind, headers=dict(_PUBLIC))
+
+
+def public_file(path):
+    return FileResponse(path, media_type=kind_of(path), headers=dict(_PUBLIC))
 
 
 def as_json(content, status=200):

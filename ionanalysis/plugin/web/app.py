@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from ionanalysis.errors import IonAnalysisError
@@ -24,6 +24,7 @@ from ionanalysis.plugin.web.answers import (
     for_frames,
     kind_of,
     public,
+    public_file,
     whole_body,
 )
 from ionanalysis.plugin.web.frames import ACTIONS, SANDBOX, frame_page, nothing_to_show
@@ -64,9 +65,9 @@ class _App:
             ("/", self.index, ["GET"], "key"),
             ("/plugins/{plugin}/{action}/", self.plugin_page, ["GET"], "key"),
             ("/plugins/{plugin}/plan/save/", self.save_plan, ["POST"], "key"),
-            ("/report/{result}/", self.report, ["GET"], "key"),
-            ("/report/{result}/plugin/{plugin}/", self.launch_page, ["GET"], "key"),
-            ("/report/{result}/plugin/{plugin}/plugin_barcodes_table", self.table, ["GET"], "both"),
+            ("/report/{result:int}/", self.report, ["GET"], "key"),
+            ("/report/{result:int}/plugin/{plugin}/", self.launch_page, ["GET"], "key"),
+            ("/report/{result:int}/plugin/{plugin}/plugin_barcodes_table", self.table, ["GET"], "both"),
             ("/configure/plugins/plugin/{plugin}/configure/{action}/", self.frame, ["GET"], "frame"),
             ("/output/{token}/{path:path}", self.output, ["GET"], "open"),
             ("/pluginMedia/{name}/{path:path}", self.media, ["GET"], "open"),
@@ -77,10 +78,10 @@ class _App:
             (f"{api}/plugin/{{plugin}}/validate/", self.validate, ["POST"], "both"),
             (f"{api}/plugin/{{plugin}}/type/", self.plugin_type, ["GET"], "both"),
             (f"{api}/plugin/{{plugin}}/extend/{{function}}/", self.extend, ["GET", "POST", "PUT", "DELETE"], "both"),
-            (f"{api}/results/{{result}}/", self.result, ["GET"], "both"),
-            (f"{api}/results/{{result}}/plugin/", self.launch, ["POST"], "both"),
-            (f"{api}/results/{{result}}/pluginresults/", self.plugin_results, ["GET"], "both"),
-            (f"{api}/pluginresult/{{result}}-{{number}}/stop/", self.stop, ["GET"], "key"),
+            (f"{api}/results/{{result:int}}/", self.result, ["GET"], "both"),
+            (f"{api}/results/{{result:int}}/plugin/", self.launch, ["POST"], "both"),
+            (f"{api}/results/{{result:int}}/pluginresults/", self.plugin_results, ["GET"], "both"),
+            (f"{api}/pluginresult/{{result:int}}-{{number:int}}/stop/", self.stop, ["GET"], "key"),
         ]
         routes = [
             Route(path, self._guarded(work, who), methods=[*methods, "OPTIONS"]) for path, work, methods, who in table
@@ -168,7 +169,7 @@ class _App:
         return as_json({"issues": issues, "said": said})
 
     def report(self, call):
-        number = int(call.path["result"])
+        number = call.path["result"]
         results = self.site.plugin_results(number, self._output_address(number))
         data = {"results": f"/rundb/api/v1/results/{number}/pluginresults/"}
         title = f"Result {self.site.result_object(number)['resultsName'] or number}"
@@ -176,7 +177,7 @@ class _App:
         return self._page("report", title, data, number=number, results=results, plugins=plugins)
 
     def launch_page(self, call):
-        number, record = int(call.path["result"]), self.site.plugin(call.path["plugin"])
+        number, record = call.path["result"], self.site.plugin(call.path["plugin"])
         problem, columns, rows = "", [], []
         try:
             columns, rows = self.site.barcode_table(number, record)
@@ -253,16 +254,17 @@ class _App:
             return Response("Open this page from its report.", 403)
         root = self.site.result_dir(number)
         # Plugins link BAM files of their result: what such a link leads to is served if it is in the result.
-        found = file_below(root, path)
-        content, kind = found.read_bytes(), kind_of(found)
-        if path.endswith("_block.html"):
-            content += b'<script src="/static/height.js"></script>'
-        return Response(content, media_type=kind, headers={"Content-Security-Policy": FRAME_POLICY, **CLOSED})
+        found, headers = file_below(root, path), {"Content-Security-Policy": FRAME_POLICY, **CLOSED}
+        if path.endswith("_block.html") and found.stat().st_size <= BODY_LIMIT:
+            content = found.read_bytes() + b'<script src="/static/height.js"></script>'
+            return Response(content, media_type="text/html", headers=headers)
+        # Read as it is sent: it may be a BAM file of any size.
+        return FileResponse(found, media_type=kind_of(found), headers=headers)
 
     def media(self, call):
         record = self.site.plugin(call.path["name"])
         found = file_below(record.info.path / "pluginMedia", call.path["path"])
-        return public(found.read_bytes(), kind_of(found))
+        return public_file(found)
 
     def site_media(self, call):
         """jQuery under whatever name and version a page asks for; nothing else of the original's is here."""
@@ -282,7 +284,7 @@ class _App:
     # REST
 
     def plugins(self, call):
-        objects = [self.site.plugin_object(record) for record in self.site.store.installed()]
+        objects = [self._shown_plugin(call, record) for record in self.site.store.installed()]
         return as_json({"meta": {"total_count": len(objects)}, "objects": objects})
 
     def plugin(self, call):
@@ -291,7 +293,7 @@ class _App:
             if call.scope and (call.scope.plugin, call.scope.action) != (record.id, "config"):
                 return Response("Only a plugin's own config.html may change its configuration.", 403)
             record = self.site.configure(record, call.json().get("config"))
-        return as_json(self.site.plugin_object(record))
+        return as_json(self._shown_plugin(call, record))
 
     def validate(self, call):
         record = self.site.plugin(call.path["plugin"])
@@ -348,12 +350,19 @@ class _App:
     def plugin_results(self, call):
         self._own(call, None, call.path["result"])
         major = {"true": True, "false": False}.get(call.query.get("major", ""))
-        number = int(call.path["result"])
+        number = call.path["result"]
         return as_json(self.site.plugin_results(number, self._output_address(number), major))
 
     def stop(self, call):
         self.site.stop(call.path["result"], call.path["number"])
         return Response(status_code=202)
+
+    def _shown_plugin(self, call, record):
+        """A plugin as an object. Configurations may hold passwords: a plugin's page sees that of its own plugin."""
+        shown = self.site.plugin_object(record)
+        if call.scope and call.scope.plugin != record.id:
+            shown["config"] = {}
+        return shown
 
     def _own(self, call, plugin=None, result=None):
         """Nothing, unless a plugin's page asks for what is not its own."""

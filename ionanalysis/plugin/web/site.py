@@ -232,6 +232,8 @@ class PluginSite:
         record = self.plugin(wanted)
         if config and not isinstance(config, dict):
             raise InputError("pluginconfig: must be an object.")
+        if reuse is not None and (isinstance(reuse, bool) or not str(reuse).isdecimal()):
+            raise InputError("pluginresult: must be the number of a plugin result.")
         path = self.result_dir(number)
         request = LaunchRequest(
             result_dir=path,
@@ -240,7 +242,7 @@ class PluginSite:
             instance_configs={record.name: config or {}},
             manual=True,
             username=getpass.getuser(),
-            reuse={record.name: int(reuse)} if reuse else {},
+            reuse={} if reuse is None else {record.name: int(reuse)},
             options=self.options,
             validate=validate_plugin,
         )
