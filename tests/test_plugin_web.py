@@ -490,6 +490,43 @@ def test_plan_html_is_filled_and_saved(client, browser):
     browser.wait_for("document.getElementById('said').textContent.includes('--plugin-config')")
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "expected"),
+    [
+        ("Export", ("zip", "checked", True), {"fastq": True, "sff": False, "bam": False, "zip": True}),
+        ("Coverage", ("least_mapping_quality", "value", "20"), {"bed": "", "least_mapping_quality": "20"}),
+    ],
+)
+def test_pages_of_our_own_plugins(client, browser, name, field, expected):
+    record, _ = client.site.store.install(name)
+    element, setting, value = field
+    script = f"document.querySelector('[name={element}]').{setting} = {json.dumps(value)};"
+    page = record.info.path / "instance.html"
+    page.write_text(page.read_text() + f"<script>{script} form.requestSubmit();</script>")
+    browser.open(client.opened(f"/report/1/plugin/{name}/"))
+    browser.wait_for("location.pathname === '/report/1/'")
+    client.wait()
+    (one,) = read_results(client.result)
+    config = dict(one.content["config"])
+    assert [row["barcode_name"] for row in config.pop("barcodetable", [])] == ["IonXpress_001"] * (name == "Coverage")
+    assert config == expected
+
+
+def test_a_form_of_our_own_is_a_plan(client, browser):
+    client.site.store.install("Export")
+    record = client.site.store.find("Export")
+    assert client("POST", f"/plugins/{record.id}/plan/save/", {"sff": True, "fastq": False}).status == 200
+    browser.open(client.opened("/plugins/Export/plan/"))
+    expected = {"fastq": False, "sff": True, "bam": False, "zip": False}
+
+    def is_saved():
+        browser.value("document.getElementById('save').click()")
+        time.sleep(1)
+        return client.site.plan_config(record) == expected
+
+    wait_until(is_saved, "the plan's configuration is saved")
+
+
 PLAN_WITH_FUNCTIONS = """<script>
 var kept = {};
 function restoreForm(config) { kept = config; kept.restored = true; }

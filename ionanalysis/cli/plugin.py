@@ -1,4 +1,4 @@
-"""Plugins: make, install, upgrade, remove, list and run them."""
+"""Plugins: make, install, upgrade, remove, list, run and serve them."""
 
 import json
 import sys
@@ -177,7 +177,7 @@ ACTIONS = {
     "install": (_add_install, _install, "install plugins, or upgrade them to a higher version"),
     "upgrade": (_add_install, _upgrade, "upgrade installed plugins to a higher version"),
     "remove": (_add_remove, _remove, "remove installed plugins; what they did to results stays"),
-    "list": (_add_list, _list, "list installed plugins"),
+    "list": (_add_list, _list, "list installed plugins: name, version, run levels, kinds of reports, tier, folder"),
     "run": (_add_run, plugin_run.run, "launch installed plugins on a result and wait for them"),
     "serve": (_add_serve, plugin_serve.run, "show configuration pages and plugin results in a browser"),
     "rescan": (add_root, _rescan, "take in plugins whose folders were copied by hand"),

@@ -45,7 +45,7 @@ class PluginOptions(Options):
         least=0.001,
         flag="plugin-folder",
     )
-    file_limit: int = option(1_000_000, "files that a plugin may make", unit="files", least=100, flag="plugin-files")
+    file_limit: int = option(1_000_000, "files that a plugin may make", least=100, flag="plugin-files")
     grace: float = option(
         10.0, "time that a plugin has to end by itself when it is stopped", unit="s", least=0.1, flag="plugin-grace"
     )

@@ -26,6 +26,12 @@ _SHOWN = 20
 _IMAGE = re.compile(r"""(<img\b[^>]*?\ssrc\s*=\s*)("[^"]*"|'[^']*'|[^\s>"']+)""", re.I)
 
 
+_MOST_LINES = 26
+_TALL = re.compile(r"<(?:img|svg|canvas|iframe|object|embed|video|script)\b", re.I)
+_LINE = re.compile(r"<(?:p|tr|li|h[1-6]|br|hr|div|pre)\b", re.I)
+_TAG = re.compile(r"<[^>]*>")
+
+
 @dataclass(frozen=True)
 class ShownPlugin:
     """A plugin result as the page shows it."""
@@ -39,8 +45,8 @@ class ShownPlugin:
     seconds: str
     words: tuple[str, ...]
     """Why it did not complete, and notes."""
-    blocks: tuple[tuple[str, str], ...]
-    """File name and content of each page that is shown."""
+    blocks: tuple[tuple[str, str, int], ...]
+    """File name, content and height in lines of each page that is shown."""
     links: tuple[tuple[str, str], ...]
     """File name and address of other pages, and the log."""
     is_newest: bool
@@ -128,7 +134,7 @@ def _pages(result_dir, folder, is_newest):
     for path in shown:
         content = _embedded(result_dir, folder, path)
         if content is not None:
-            blocks.append((str(path.relative_to(folder)), content))
+            blocks.append((str(path.relative_to(folder)), content, _n_lines(content)))
     links = [(str(path.relative_to(folder)), _address(result_dir, path)) for path in files if _is_inside(path, folder)]
     logs = [path for path in (folder / LOG_NAME, folder / "post" / LOG_NAME) if path.is_file()]
     return tuple(blocks), (
@@ -167,6 +173,13 @@ def _embedded(result_dir, folder, path):
 
     base = f'<base href="{html.escape(_address(result_dir, path.parent))}/" target="_blank">'
     return base + _IMAGE.sub(inlined, text)
+
+
+def _n_lines(text):
+    """Height of a frame that runs no script and so cannot tell its own: a guess, the reader can draw it larger."""
+    if _TALL.search(text):
+        return _MOST_LINES
+    return min(_MOST_LINES, 4 + 2 * len(_LINE.findall(text)) + len(_TAG.sub("", text)) // 200)
 
 
 def _image(place, folder, address, limit):

@@ -12,6 +12,8 @@ from ion.plugin import *
 
 DEPTHS = (1, 20, 100)
 WINDOW = 1_000_000
+NOT_ALIGNED = "The reads are not aligned; run the analysis with a reference."
+STYLE = "body{font:13px sans-serif}td,th{padding:2px 8px;border-bottom:1px solid #ddd;text-align:left}"
 
 
 class Coverage(IonPlugin):
@@ -48,6 +50,8 @@ class Coverage(IonPlugin):
         chosen = {row["barcode_name"]: row for row in config.get("barcodetable", []) if row.get("selected")}
         if chosen:
             barcodes = [(name, barcode) for name, barcode in barcodes if name in chosen]
+        if not any(barcode["aligned"] for _, barcode in barcodes):
+            return self.without_alignment()
         lines = {}
         for number, (name, barcode) in enumerate(barcodes):
             self.write_page(lines, f"<p>{number} of {len(barcodes)} barcodes are done.</p>", running=True)
@@ -55,6 +59,15 @@ class Coverage(IonPlugin):
             lines[name] = self.of_barcode(name, barcode, bed or barcode["target_region_filepath"], least_quality)
         self.results = {"barcodes": lines}
         self.write_page(lines)
+        return True
+
+    def without_alignment(self):
+        """Say once, not for each barcode, that there is nothing to count."""
+        self.log.warning(NOT_ALIGNED)
+        self.results = {"barcodes": {}, "error": NOT_ALIGNED}
+        with open("Coverage_block.html", "w") as page:
+            page.write(f"<!DOCTYPE html><html><head><meta charset='utf-8'><style>{STYLE}</style></head>")
+            page.write(f"<body><p>There is no coverage. {NOT_ALIGNED}</p></body></html>")
         return True
 
     def of_barcode(self, name, barcode, bed, least_quality):
@@ -94,16 +107,15 @@ class Coverage(IonPlugin):
             link = f'<a href="{name}.targets.tsv">table</a>' if "error" not in line else html.escape(line["error"])
             rows.append(f"<tr><td>{html.escape(name)}</td>{cells}<td>{link}</td></tr>")
         refresh = '<meta http-equiv="refresh" content="10">' if running else ""
-        style = "body{font:13px sans-serif}td,th{padding:2px 8px;border-bottom:1px solid #ddd;text-align:left}"
         with open("Coverage_block.html", "w") as page:
-            page.write(f"<!DOCTYPE html><html><head><meta charset='utf-8'>{refresh}<style>{style}</style></head><body>")
+            page.write(f"<!DOCTYPE html><html><head><meta charset='utf-8'>{refresh}<style>{STYLE}</style></head><body>")
             page.write(f"{note}<table><tr>{head}</tr>{''.join(rows)}</table></body></html>")
 
 
 def missing(barcode, bed):
     """Why a barcode has no coverage, or an empty text."""
     if not barcode["aligned"]:
-        return "The reads are not aligned; run the analysis with a reference."
+        return NOT_ALIGNED
     if not bed:
         return "No target regions; name a BED file in the plan or in this plugin's configuration."
     if not os.path.isfile(bed):

@@ -12,6 +12,7 @@ from ion.plugin import *
 from ionanalysis.plugin.conversion import write_fastq, write_sff
 
 FORMATS = ("fastq", "sff", "bam")
+STYLE = "<style>body{font:13px sans-serif}td,th{padding:2px 8px;border-bottom:1px solid #ddd;text-align:left}</style>"
 
 
 class Export(IonPlugin):
@@ -78,7 +79,7 @@ class Export(IonPlugin):
             rows.append(f"<tr><td>{html.escape(name)}</td><td>{line['reads']}</td><td>{what}</td></tr>")
         refresh = '<meta http-equiv="refresh" content="10">' if running else ""
         with open("Export_block.html", "w") as page:
-            page.write(f"<!DOCTYPE html><html><head><meta charset='utf-8'>{refresh}</head><body>{note}")
+            page.write(f"<!DOCTYPE html><html><head><meta charset='utf-8'>{refresh}{STYLE}</head><body>{note}")
             page.write(
                 f"<table><tr><th>Barcode</th><th>Reads</th><th>Files</th></tr>{''.join(rows)}</table></body></html>"
             )

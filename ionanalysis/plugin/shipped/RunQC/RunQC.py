@@ -17,6 +17,14 @@ LONGEST_RUN = 8
 READS_PER_BARCODE = 2000
 
 
+RUN_COLUMNS = ("called", "expected error %", "aligned", "observed error %")
+NO_DATA = {
+    "loading": "<p>No counts of wells (sigproc_results/analysis.bfmask.stats): the analysis began with signals.</p>",
+    "key": "<p>No key signals: the analysis has no statistics.</p>",
+    "phase": "<p>No phasing: there is no BaseCaller.json.</p>",
+}
+
+
 class RunQC(IonPlugin):
     """Loading, key signals, phasing and homopolymer errors of a run, with the numbers in results.json."""
 
@@ -67,8 +75,8 @@ def key_signals(runinfo):
     found = {}
     peaks = configparser.ConfigParser(strict=False)
     if peaks.read(os.path.join(runinfo["report_root_dir"], "raw_peak_signal")) and peaks.has_section("global"):
-        for kind, value in peaks["global"].items():
-            found[f"{kind} peak"] = float(value)
+        # 0 stands for a key that was not seen, or for images that were not read.
+        found |= {f"{kind} peak": float(value) for kind, value in peaks["global"].items() if float(value)}
     statistics = read_json(os.path.join(runinfo["basecaller_dir"], "ionstats_basecaller.json"))
     if "system_snr" in statistics:
         found["signal to noise"] = round(statistics["system_snr"], 2)
@@ -197,22 +205,27 @@ def report(results, traces):
     parts = ["<!DOCTYPE html><html><head><meta charset='utf-8'><style>"]
     parts.append("body{font:13px sans-serif}table{border-collapse:collapse;margin:0 0 1em}td,th{padding:2px 8px;")
     parts.append(
-        "border-bottom:1px solid #ddd;text-align:right}th:first-child,td:first-child{text-align:left}</style></head>"
+        "border-bottom:1px solid #ddd;text-align:right}th:first-child,td:first-child{text-align:left}"
+        "section{display:inline-block;vertical-align:top;margin-right:2.5em;max-width:25em}img{display:block}</style></head>"
     )
     parts.append("<body>")
     for title, name in (("Loading", "loading"), ("Key", "key"), ("Phase, per flow", "phase")):
-        parts.append(f"<h3>{title}</h3>{table(['', ''], results[name].items()) if results[name] else '<p>no data</p>'}")
-    if traces:
-        parts.append(trace_plot(traces))
+        parts.append(section(title, table(["", ""], results[name].items()) if results[name] else NO_DATA[name]))
     lines = results["homopolymers"]
     if lines:
-        columns = ["called", "expected error %", "aligned", "observed error %"]
+        columns = [name for name in RUN_COLUMNS if any(name in line for line in lines.values())]
         rows = [[length, *(line.get(column, "-") for column in columns)] for length, line in lines.items()]
-        parts.append(f"<h3>Homopolymers</h3>{table(['length', *columns], rows)}")
+        parts.append(section("Homopolymers", table(["length", *columns], rows)))
     for name, fragment in results["test_fragments"].items():
         rows = fragment["accuracy % by run"].items()
-        parts.append(f"<h3>{html.escape(name)}: {fragment['reads']} reads</h3>{table(['length', 'accuracy %'], rows)}")
+        parts.append(section(f"{name}: {fragment['reads']} reads", table(["length", "accuracy %"], rows)))
+    if traces:
+        parts.append(trace_plot(traces))
     return "".join(parts) + "</body></html>"
+
+
+def section(title, content):
+    return f"<section><h3>{html.escape(title)}</h3>{content}</section>"
 
 
 def table(header, rows):
