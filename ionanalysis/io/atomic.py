@@ -1,7 +1,6 @@
 """Files that are whole or not there: written under a temporary name, renamed when complete."""
 
 import os
-import secrets
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def whole_file(path):
         If the directory is missing or cannot be written, or the disk is full.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         yield temporary
         with temporary.open("rb") as written:

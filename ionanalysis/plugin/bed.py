@@ -5,7 +5,6 @@ target's chromosome with the position's, and the writer writes the values of lis
 """
 
 import re
-import shlex
 from pathlib import Path
 
 from ionanalysis.errors import InputError
@@ -208,6 +207,9 @@ class IonBedWriter:
 
 
 def _words(text):
+    # Only headers need it: each plugin process loads this module.
+    import shlex
+
     try:
         return shlex.split(text)
     except ValueError:
