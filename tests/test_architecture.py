@@ -1,6 +1,7 @@
 """House rules that a linter cannot see."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,16 @@ def test_modules_fit_in_ones_head():
         if (n_lines := len(path.read_text().splitlines())) > 450
     }
     assert not too_long
+
+
+def test_every_file_of_the_package_is_packed():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["ionanalysis"]
+    packed = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    built = {".py", ".pyc", ".so", ".pyd", ".c"}
+    left_out = [
+        path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in built and path not in packed
+    ]
+    assert not left_out
+    # These run in plugin processes and are no packages of ours: nothing but the patterns packs them.
+    for folder in ("plugin/site", "plugin/layer", "plugin/shipped"):
+        assert {path for path in (PACKAGE / folder).rglob("*.py")} <= packed

@@ -197,6 +197,17 @@ def test_a_damaged_record_file_is_one_sentence(store, folder_of):
             store.records()
 
 
+@pytest.mark.parametrize("change", [{"name": "../Counts"}, {"name": "a\nb"}, {"name": 7}, {"script": "/bin/sh"}])
+def test_records_lead_nowhere_else(store, folder_of, change):
+    store.install(folder_of("1.0"))
+    path = store.root / "plugins.json"
+    content = json.loads(path.read_text())
+    content["records"][0] |= change
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"plugins\.json: is no list of installed plugins"):
+        store.records()
+
+
 def test_a_root_may_be_moved(store, folder_of, tmp_path):
     store.install(folder_of("1.0"))
     store.root.rename(tmp_path / "moved")

@@ -6,6 +6,7 @@ from pathlib import Path
 from ionanalysis.errors import InputError
 from ionanalysis.io.jsonfile import read_json, write_json
 from ionanalysis.plugin.info import PluginInfo, Problem
+from ionanalysis.plugin.inspection import check_name
 
 FILE_NAME = "plugins.json"
 _FORMAT = 1
@@ -66,7 +67,11 @@ class PluginRecord:
 
     @classmethod
     def from_json(cls, root, entry):
-        """A record of the root `root`; raises KeyError, TypeError or ValueError for an object that is none."""
+        """A record of the root `root`; raises an error of Python or of ours for an object that is none."""
+        # Name and script become paths and stand in scripts, and plugins can reach the file.
+        check_name(entry["name"])
+        if entry["script"] not in (f"{entry['name']}.py", "launch.sh"):
+            raise ValueError(f"script {entry['script']!r}")
         # Not the path in the file: the root may have been moved since.
         path = Path(root) / entry["name"]
         info = PluginInfo(
@@ -114,7 +119,7 @@ def read_records(root):
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']}")
         return tuple(PluginRecord.from_json(root, entry) for entry in content["records"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
         raise InputError(f"{path}: is no list of installed plugins ({error!r}); restore or remove it.") from None
 
 
