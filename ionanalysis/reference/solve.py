@@ -450,7 +450,7 @@ class Read:
     def search_wider(self):
         """Where the paths were lost, and some way before, keep many: until the signals are explained to their end."""
         lost, reach, width = self.last_flow(), 64, 16
-        self.most_work = self.work + 2 * WORK_PER_FLOW * self.n
+        self.most_work = self.work + WORK_PER_FLOW * self.n
         for _ in range(6):
             self.width[max(0, lost - reach) : lost + 48] = width
             self.search(self.n)
