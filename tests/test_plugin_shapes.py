@@ -167,7 +167,7 @@ def test_no_secret_of_ours_is_in_its_environment(write_plugin, monkeypatch):
 
 def test_it_cannot_eat_all_memory_while_it_is_inspected(write_plugin):
     with pytest.raises(PluginError, match="MemoryError"):
-        inspect_plugin(write_plugin("Shape", HEAD + "x = bytearray(64 << 30)\n"))
+        inspect_plugin(write_plugin("Shape", HEAD + "x = bytearray(5 << 30)\n"))
 
 
 @pytest.mark.parametrize("text", ["1.0\\x1b]0;owned\\x07", "1.0\\n#SBATCH --wrap=owned", "1" * 1000])

@@ -83,7 +83,7 @@ cdef void search_wider(Read* r, Settings* set) noexcept nogil:
     # Where the paths were lost, and some way before, keep many: until the signals are explained to their end.
     cdef int _turn, flow, lost = last_flow(r), reach = 64, width = 16
     cdef bint again
-    r.most_work = r.work + 2 * WORK_PER_FLOW * r.n_flows
+    r.most_work = r.work + WORK_PER_FLOW * r.n_flows
     for _turn in range(6):
         for flow in range(max(0, lost - reach), min(r.n_flows, lost + 48)):
             r.width[flow] = width

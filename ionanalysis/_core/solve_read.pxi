@@ -47,7 +47,7 @@ cdef enum:
     MAX_RUN = 23          # longest homopolymer that is called
     MAX_BEAM = 32
     MAX_PATHS = 6 * 32    # a beam, and what its paths give birth to in a flow
-    WORK_PER_FLOW = 8     # states that may be simulated for each flow of a read; a clear one takes 2.5
+    WORK_PER_FLOW = 8     # states that may be simulated for each flow of a read; a clear one takes 1.4
     MAX_LENGTHS = 5       # lengths of one run that are tried together
 
 

@@ -125,7 +125,7 @@ class TrainingOptions(Options):
     train_flows: int = option(400, "flows of each chip; raw ones have half of them or more", least=40, most=2000)
     train_seed: int = option(90_001, "number that fixes all chips; tests use others", least=0, most=2**31)
     missing_base_share: float = option(
-        0.4, "how much of an error a missing base is for the base behind it", unit="errors", least=0.0, most=1.0
+        1.0, "how much of an error a missing base is for the base behind it", unit="errors", least=0.0, most=1.0
     )
     signals_folder: str | None = option(
         None,
