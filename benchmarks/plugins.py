@@ -42,11 +42,11 @@ if __name__ == "__main__":
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="benchmarks.plugins", description=__doc__)
     parser.add_argument("-o", "--output-dir", type=Path, default=Path("bench-results"), help="[bench-results]")
-    parser.add_argument("--plugins", type=int, default=N_PLUGINS, help="[%(default)s]")
+    parser.add_argument("--number", type=int, default=N_PLUGINS, help="plugins to launch [%(default)s]")
     parser.add_argument("--slots", type=int, default=2, help="plugins at a time [%(default)s]")
     args = parser.parse_args(argv)
     started = datetime.now(UTC)
-    figures = [measured(kind, args.plugins, args.slots) for kind in ("shell", "python")]
+    figures = [measured(kind, args.number, args.slots) for kind in ("shell", "python")]
     rows = [
         (
             figure["kind"],
