@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from ionanalysis.errors import UsageError
 
+_DASK_TIMEOUT_S = 10
+
 
 @contextmanager
 def open_executor(spec="threads", n_threads=None):
@@ -27,8 +29,8 @@ def open_executor(spec="threads", n_threads=None):
     """
     kind, _, detail = spec.partition(":")
     if kind == "dask" and detail:
-        with _dask_executor(detail) as executor:
-            yield executor
+        with dask_client(detail) as client:
+            yield client.get_executor()
         return
     n_workers = _worker_count(spec, detail, n_threads)
     pool: Executor
@@ -78,10 +80,21 @@ def _worker_count(spec, detail, n_threads):
 
 
 @contextmanager
-def _dask_executor(address):
+def dask_client(address):
+    """Give a client of the dask scheduler at `address` and close it afterwards.
+
+    Raises
+    ------
+    UsageError
+        If dask is not installed, or no scheduler answers.
+    """
     try:
         from distributed import Client
     except ImportError:
         raise UsageError("executor dask:ADDRESS needs dask; install ionanalysis[cluster].") from None
-    with Client(address) as client:
-        yield client.get_executor()
+    try:
+        client = Client(address, timeout=_DASK_TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"executor dask:{address}: no scheduler answers there ({error}).") from None
+    with client:
+        yield client

@@ -28,6 +28,12 @@ def add_arguments(parser):
     parser.add_argument(
         "--result-id", type=int, metavar="ID", help="use the plugin result of this number again, not a new one"
     )
+    parser.add_argument(
+        "--executor",
+        metavar="SPEC",
+        default="threads",
+        help="threads: this machine; dask:ADDRESS, slurm or sge: a cluster that sees the same files [threads]",
+    )
     parser.add_argument("--json", action="store_true", help="print what became of it as JSON on stdout")
     add_options(parser, PluginOptions)
 
@@ -60,6 +66,7 @@ def run(args):
     with terminated_as_interrupt():
         results = launch_plugins(
             request,
+            executor=args.executor,
             note=lambda text: print(text, file=sys.stderr, flush=True),
             on_change=lambda: refresh_report(args.result_dir),
         )

@@ -169,7 +169,12 @@ def _launch_plugins(context, asked):
         options=context.option(PluginOptions),
         validate=validate_plugin,
     )
-    launch_plugins(request, note=context.note, on_change=lambda: refresh_report(context.result_dir))
+    launch_plugins(
+        request,
+        executor=context.request.executor,
+        note=context.note,
+        on_change=lambda: refresh_report(context.result_dir),
+    )
 
 
 def _files(folder, *names):

@@ -40,7 +40,7 @@ class JobExecutor(Protocol):
 
 
 class LocalExecutor:
-    """Runs jobs as processes of this machine, a few at a time.
+    """Runs jobs a few at a time, as processes of this machine unless `run` takes them elsewhere.
 
     Parameters
     ----------
@@ -48,9 +48,12 @@ class LocalExecutor:
         Jobs at a time.
     first : int
         Number of the first job.
+    run : callable, optional
+        Called and answering as `run_limited`, from several threads.
     """
 
-    def __init__(self, n_slots, first=1):
+    def __init__(self, n_slots, first=1, run=run_limited):
+        self._run_process = run
         self._pool = ThreadPoolExecutor(n_slots, thread_name_prefix="plugin")
         self._lock = threading.Condition()
         self._next = first
@@ -120,7 +123,7 @@ class LocalExecutor:
     def _run(self, number):
         job, cancelled = self._jobs[number], self._cancelled[number]
         try:
-            end = _run_job(job, number, cancelled)
+            end = _run_job(job, number, cancelled, self._run_process)
             job.ended(number, end)
         finally:
             with self._lock:
@@ -132,7 +135,7 @@ class LocalExecutor:
                 self._lock.notify_all()
 
 
-def _run_job(job, number, cancelled):
+def _run_job(job, number, cancelled, run):
     while not cancelled.is_set() and not job.is_free():
         cancelled.wait(0.5)
     if cancelled.is_set():
@@ -140,7 +143,7 @@ def _run_job(job, number, cancelled):
     try:
         spec = job.prepare(number)
         job.started(number)
-        return run_limited(spec, cancelled)
+        return run(spec, cancelled)
     except (OSError, IonAnalysisError) as error:
         # One plugin that cannot start must not stop the others.
         return ProcessEnd(ERROR, None, f"It could not be started: {error}", 0.0)

@@ -11,6 +11,7 @@ from ionanalysis.errors import InputError, IonAnalysisError, UsageError
 from ionanalysis.io.jsonfile import write_json
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.barcodes import barcodes_json
+from ionanalysis.plugin.cluster import open_runner
 from ionanalysis.plugin.commands import OUTCOME_FILE
 from ionanalysis.plugin.environment import plugin_environment
 from ionanalysis.plugin.folders import file_config, make_folder, outcome_in, write_script
@@ -336,12 +337,14 @@ class Launch:
         self.note(" ".join(filter(None, [f"{where}: {state}, {end.seconds:.1f} s.", end.reason, *notes])))
 
 
-def launch_plugins(request, *, note=None, on_change=None):
-    """Launch plugins on this machine and wait for them.
+def launch_plugins(request, *, executor="threads", note=None, on_change=None):
+    """Launch plugins and wait for them.
 
     Parameters
     ----------
     request : LaunchRequest
+    executor : str
+        Where they run (`ionanalysis.plugin.cluster.open_runner`).
     note : callable, optional
         Gets a sentence when a job has ended.
     on_change : callable, optional
@@ -356,8 +359,8 @@ def launch_plugins(request, *, note=None, on_change=None):
     first = next_job_number(read_results(request.result_dir))
     on_change = on_change or (lambda: None)
     # Leaving by an exception, as Ctrl-C, stops all plugins.
-    with LocalExecutor(request.options.slots, first) as executor:
-        launch = Launch(request, executor, note=note)
+    with open_runner(executor) as run, LocalExecutor(request.options.slots, first, run) as jobs:
+        launch = Launch(request, jobs, note=note)
         launch.submit_all()
         on_change()
         seen = _pages(launch)
@@ -368,7 +371,7 @@ def launch_plugins(request, *, note=None, on_change=None):
                 seen = now_there
                 on_change()
 
-        executor.wait(tick=look)
+        jobs.wait(tick=look)
     on_change()
     for plugin in request.plugins:
         if note and plugin.name not in launch.records:

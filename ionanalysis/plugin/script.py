@@ -14,6 +14,9 @@ from ionanalysis.plugin.log import LOG_NAME
 IN_ENVIRONMENT = "IONANALYSIS_PLUGIN_ENVIRONMENT"
 """Variable that tells the script that all others are set."""
 
+TIMED_OUT_LINE = "ERROR: the plugin has reached its time limit."
+"""What a script says last when its time is over; it leaves with 0 then, as the original's did."""
+
 _RULE = "=" * 79
 
 
@@ -50,6 +53,7 @@ def launch_script(info, *, tier="compat", memory=8 << 30, seconds=86400, python=
         tier=quote(tier),
         name=quote(info.name),
         rule=_RULE,
+        timed_out=TIMED_OUT_LINE,
         payload=payload,
         in_environment=IN_ENVIRONMENT,
     )
@@ -122,7 +126,7 @@ stopped() {{
 }}
 
 timed_out() {{
-    echo "ERROR: the plugin has reached its time limit."
+    echo "{timed_out}"
     exit 0
 }}
 
