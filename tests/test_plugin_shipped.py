@@ -204,7 +204,7 @@ def test_coverage_by_mapping_quality_and_table(aligned_bam, run_plugin, tmp_path
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"aligned": False}, "are not aligned; run the analysis with a reference"),
+        ({"aligned": False}, "are not aligned"),
         ({"target_region_filepath": ""}, "No target"),
         ({}, "nowhere.bed is not there"),
     ],

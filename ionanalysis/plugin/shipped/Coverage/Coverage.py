@@ -12,7 +12,7 @@ from ion.plugin import *
 
 DEPTHS = (1, 20, 100)
 WINDOW = 1_000_000
-NOT_ALIGNED = "The reads are not aligned; run the analysis with a reference."
+NOT_ALIGNED = "The reads are not aligned: this result holds no aligned BAM files."
 STYLE = "body{font:13px sans-serif}td,th{padding:2px 8px;border-bottom:1px solid #ddd;text-align:left}"
 
 
