@@ -15,10 +15,10 @@ from ionanalysis.blocks import Block
 from ionanalysis.errors import UsageError
 from ionanalysis.flows import FlowOrder
 
-_TILE, _GREATEST_RATE = 0.1
-"""Beyond it no strand would be in phase after a few dozen flows: percents were meant."""
+_TILE, _LEADING_REGIONS = 50, 4
 
-_LEADING_REGIONS = 50, 4
+_GREATEST_RATE = 0.1
+"""Beyond it no strand would be in phase after a few dozen flows: percents were meant."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +67,8 @@ def phase_of(source, options, *, map_regions=map):
         cf, ie, dr = options.phase
         if not all(0 <= rate <= _GREATEST_RATE for rate in options.phase):
             raise UsageError(
-                f"CF, IE, DR of {cf:g}, {ie:g}, {dr:g} cannot be: give fractions per flow from 0 to {_GREATEST_RATE:g}, "
-                "such as 0.006, 0.005, 0.001."
+                f"CF, IE, DR of {cf:g}, {ie:g}, {dr:g} cannot be: give fractions per flow from 0 to "
+                f"{_GREATEST_RATE:g}, such as 0.006, 0.005, 0.001."
             )
         return PhaseEstimate.uniform(cf, ie, dr, shape)
     if options.phase_file is not None:
