@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from ionanalysis.basecaller import PhaseEstimate, call_bases, estimate_phase
-from ionanalysis.errors import InputError
+from ionanalysis.errors import InputError, UsageError
 from ionanalysis.io.mask import Mask
 from ionanalysis.options.basecaller import PhaseOptions
 from ionanalysis.simulate import simulate
@@ -149,3 +149,8 @@ def test_estimates_survive_a_file(phase, tmp_path):
     assert_array_equal(PhaseEstimate.read(tmp_path / "PhaseEstimates.json").values, phase.values)
     with pytest.raises(InputError, match=r"missing\.json"):
         PhaseEstimate.read(tmp_path / "missing.json")
+
+
+def test_percents_given_as_fractions_are_refused(chip):
+    with pytest.raises(UsageError, match="fractions per flow"):
+        estimate_phase(chip[1], options=PhaseOptions(phase=(0.6, 0.5, 0.1)))

@@ -12,9 +12,13 @@ from ionanalysis.basecaller.phase import PhaseEstimate
 from ionanalysis.basecaller.phase_fit import PhaseFit, fit_phase, lead_phase, n_flows_read, training_solver
 from ionanalysis.basecaller.response import estimate_response
 from ionanalysis.blocks import Block
+from ionanalysis.errors import UsageError
 from ionanalysis.flows import FlowOrder
 
 _TILE, _LEADING_REGIONS = 50, 4
+
+_GREATEST_RATE = 0.1
+"""Beyond it no strand would be in phase after a few dozen flows: percents were meant."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,11 @@ def phase_of(source, options, *, map_regions=map):
     shape = tuple(source.usable.shape)
     if options.phase is not None:
         cf, ie, dr = options.phase
+        if not all(0 <= rate <= _GREATEST_RATE for rate in options.phase):
+            raise UsageError(
+                f"CF, IE, DR of {cf:g}, {ie:g}, {dr:g} cannot be: give fractions per flow from 0 to "
+                f"{_GREATEST_RATE:g}, such as 0.006, 0.005, 0.001."
+            )
         return PhaseEstimate.uniform(cf, ie, dr, shape)
     if options.phase_file is not None:
         return PhaseEstimate.read(options.phase_file, shape)
