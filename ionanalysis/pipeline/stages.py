@@ -10,6 +10,7 @@ from ionanalysis.executors import open_executor
 from ionanalysis.io.atomic import write_whole
 from ionanalysis.io.mask import WellFlag, read_mask
 from ionanalysis.metrics.peak_signal import raw_peak_signal
+from ionanalysis.options.alignment import AlignmentOptions
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.base import Options
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
@@ -24,6 +25,7 @@ from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.options.stage import StageOptions
+from ionanalysis.pipeline.aligning import alignment_files, run_alignment_stage
 from ionanalysis.pipeline.calibrate import (
     basecaller_inputs,
     basecaller_options,
@@ -192,6 +194,13 @@ STAGES = (
         _basecaller,
         _basecaller_files,
         (*_CALLING, RecalibrationOptions),
+    ),
+    Stage(
+        "alignment",
+        run_alignment_stage,
+        alignment_files,
+        (ReferenceOptions, AlignmentOptions),
+        may_leave_nothing=True,
     ),
     Stage("statistics", _statistics, _statistics_files),
     Stage("report", _report, _files("", "report.html")),
