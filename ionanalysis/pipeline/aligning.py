@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ionanalysis.io.jsonfile import read_json, write_json
+from ionanalysis.metrics.ionstats_basecaller import is_kept
 from ionanalysis.options.alignment import AlignmentOptions
 from ionanalysis.options.calibration import ReferenceOptions
 
@@ -11,11 +12,13 @@ _PATTERNS = (
     "*rawlib.bam.bai",
     "*rawlib.bam.csi",
     "BamDuplicates*.json",
+    "alignment.json",
+)
+_STATISTICS = (
     "ionstats_alignment.json",
     "*rawlib.ionstats_alignment.json",
-    "*rawlib.ionstats_error_summary.h5",
     "ionstats_error_summary.h5",
-    "alignment.json",
+    "*rawlib.ionstats_error_summary.h5",
 )
 
 
@@ -26,7 +29,7 @@ def run_alignment_stage(context):
     from ionanalysis.alignment.stage import reference_sequences
 
     # Files are named after barcodes: those of another set, or of another reference, would stay beside the new ones.
-    for pattern in _PATTERNS:
+    for pattern in _PATTERNS + _STATISTICS:
         for old in context.result_dir.glob(pattern):
             old.unlink()
     reference, options = context.option(ReferenceOptions).reference, context.option(AlignmentOptions)
@@ -88,3 +91,41 @@ def alignment_files(context):
         for bam in bams
     ]
     return [root / "alignment.json", *bams, *indexes, *sorted(root.glob("BamDuplicates*.json"))]
+
+
+def write_alignment_metrics(context):
+    """Statistics of the aligned reads, where there are any; files of former ones go."""
+    from ionanalysis.metrics.ionstats_alignment import write_alignment_statistics
+
+    root = context.result_dir
+    for pattern in _STATISTICS:
+        for old in root.glob(pattern):
+            old.unlink()
+    content = read_json(context.basecaller_dir / "datasets_basecaller.json")
+    groups = content.get("read_groups", {})
+    kept = {entry.get("file_prefix") for entry in content.get("datasets", []) if is_kept(entry, groups)}
+    prefixes = [prefix for prefix in aligned_prefixes(context.basecaller_dir) if (root / f"{prefix}.bam").is_file()]
+    key = context.facts.library_key
+    write_alignment_statistics(root, prefixes, kept.__contains__, key=key, progress=context.progress)
+
+
+def statistics_of_alignment(context):
+    """Files of statistics on aligned reads."""
+    return sorted(path for pattern in _STATISTICS for path in context.result_dir.glob(pattern))
+
+
+def write_aligned_fragments(context, fasta):
+    """Align the reads of test fragments to their sequences; write `rawtf.bam` and `ionstats_tf.json`."""
+    from ionanalysis.align import ReferenceIndex
+    from ionanalysis.alignment import align_bam
+    from ionanalysis.metrics.ionstats_tf import tf_alignment_statistics
+
+    folder = context.basecaller_dir
+    reads, output = folder / "rawtf.basecaller.bam", folder / "rawtf.bam"
+    if not reads.is_file():
+        for old in (output, output.with_name("rawtf.bam.bai"), folder / "ionstats_tf.json"):
+            old.unlink(missing_ok=True)
+        return
+    command_line = context.request.command_line
+    align_bam(reads, output, ReferenceIndex(Path(fasta)), n_threads=context.n_threads, command_line=command_line)
+    write_json(folder / "ionstats_tf.json", tf_alignment_statistics(output, fasta, key=context.facts.tf_key))

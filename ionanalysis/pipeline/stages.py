@@ -25,7 +25,13 @@ from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.options.stage import StageOptions
-from ionanalysis.pipeline.aligning import alignment_files, run_alignment_stage
+from ionanalysis.pipeline.aligning import (
+    alignment_files,
+    run_alignment_stage,
+    statistics_of_alignment,
+    write_aligned_fragments,
+    write_alignment_metrics,
+)
 from ionanalysis.pipeline.calibrate import (
     basecaller_inputs,
     basecaller_options,
@@ -121,7 +127,10 @@ def _statistics(context):
 
     facts = context.facts
     write_ionstats(context.basecaller_dir, key=facts.library_key, progress=context.progress)
-    write_tf_stats(context.basecaller_dir, _test_fragments(context), key=facts.tf_key)
+    write_alignment_metrics(context)
+    fragments = _test_fragments(context)
+    write_tf_stats(context.basecaller_dir, fragments, key=facts.tf_key)
+    write_aligned_fragments(context, fragments)
     write_whole(
         context.result_dir / "raw_peak_signal", raw_peak_signal(context.sigproc_dir, facts.library_key, facts.tf_key)
     )
@@ -202,7 +211,11 @@ STAGES = (
         (ReferenceOptions, AlignmentOptions),
         may_leave_nothing=True,
     ),
-    Stage("statistics", _statistics, _statistics_files),
+    Stage(
+        "statistics",
+        _statistics,
+        lambda context: _statistics_files(context) + statistics_of_alignment(context),
+    ),
     Stage("report", _report, _files("", "report.html")),
     Stage("plugins", _plugins, _files("", "startplugin.json", "barcodes.json")),
 )
