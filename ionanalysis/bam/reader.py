@@ -103,6 +103,25 @@ def flowgrams(path, *, start=0, limit=None):
     return _gather(path, groups, reads)
 
 
+def gather_flowgrams(path, groups, reads):
+    """`Flowgrams` of pysam reads that are already in memory.
+
+    Parameters
+    ----------
+    path : path
+        Named in errors.
+    groups : list of dict
+        Read groups of the file's header.
+    reads : list of pysam.AlignedSegment
+
+    Raises
+    ------
+    InputError
+        As `flowgrams`.
+    """
+    return _gather(path, groups, [_read_fields(path, read) for read in reads])
+
+
 def _read_fields(path, read):
     # The unfiltered sets carry a dummy FZ of one value beside ZM.
     tag = next((name for name in _UNITS if read.has_tag(name)), None)

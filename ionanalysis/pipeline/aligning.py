@@ -62,10 +62,27 @@ def run_alignment_stage(context):
         context.result_dir / "alignment.json",
         {
             "reference": str(Path(reference).absolute()),
+            "aligner": options.aligner,
             "sequences": [{"name": one.name, "length": one.length, "md5": one.md5} for one in sequences],
             "datasets": counted,
+            "calibration": _calibration_effect(context, index, prefixes),
         },
     )
+
+
+def _calibration_effect(context, index, prefixes):
+    """What calibration brought, if one was learned: the same wells called without and with it."""
+    from ionanalysis.alignment.effect import calibration_effect
+
+    folder = context.basecaller_dir
+    if not (folder / "Calibration.json").is_file():
+        return None
+    pairs = [
+        (training, folder / f"{prefix}.basecaller.bam")
+        for prefix in prefixes
+        if (training := folder / "recalibration" / f"{prefix}.basecaller.bam").is_file()
+    ]
+    return calibration_effect(pairs, index, n_threads=context.n_threads)
 
 
 def aligned_prefixes(basecaller_dir):

@@ -5,6 +5,7 @@ from pathlib import Path
 from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import write_whole
 from ionanalysis.metrics.accuracy import Accuracy
+from ionanalysis.report.alignment_section import alignment_section, gather_aligned
 from ionanalysis.report.reads import gather_reads
 from ionanalysis.report.result import Result, at
 from ionanalysis.report.run_sections import headline, settings_section, timing_section
@@ -82,6 +83,7 @@ def _page(result, accuracy):
         quality_section(reads),
         funnel_section(result),
         barcode_section(result),
+        alignment_section(result, gather_aligned(result)),
         accuracy_section(accuracy),
         timing_section(result),
         settings_section(result),
