@@ -75,9 +75,7 @@ def _accuracy(index, sequences, places):
         _count_runs(bases[place.first : place.last], target_of(index, place), steps, runs, wrong)
     return {
         "identity": 1 - n_edits / n_columns,
-        "homopolymers": {
-            str(length): [int(runs[length]), int(wrong[length])] for length in range(1, _LONGEST_RUN + 1)
-        },
+        "homopolymers": {str(length): [int(runs[length]), int(wrong[length])] for length in range(1, _LONGEST_RUN + 1)},
     }
 
 

@@ -6,6 +6,7 @@ from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import write_whole
 from ionanalysis.metrics.accuracy import Accuracy
 from ionanalysis.report.alignment_section import alignment_section, gather_aligned
+from ionanalysis.report.page import render
 from ionanalysis.report.reads import gather_reads
 from ionanalysis.report.result import Result, at
 from ionanalysis.report.run_sections import headline, settings_section, timing_section
@@ -88,29 +89,13 @@ def _page(result, accuracy):
         timing_section(result),
         settings_section(result),
     ]
-    return _render(
+    return render(
         title=_told(result, "expName") or f"Run {_first(result, 'run_id') or result.path.resolve().name}",
         subtitle=_subtitle(result),
         headline=headline(result, reads, accuracy),
         problems=result.problems,
         sections=[section for section in sections if section is not None],
     )
-
-
-def _render(**content):
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from ionanalysis import __version__
-
-    # Sample names, comments and paths come from files: everything is escaped, always.
-    pages = Environment(
-        loader=PackageLoader("ionanalysis", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return pages.get_template("page.html.jinja").render(version=__version__, **content)
 
 
 def _subtitle(result):

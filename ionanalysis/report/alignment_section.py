@@ -202,9 +202,7 @@ def _add_qualities(counts, reads):
         return
     found = aligned_reads(known)
     wrong = wrong_bases(found.columns)
-    parts = [
-        qualities_of(read)[first:end] for read, first, end in zip(known, found.first, found.end, strict=True)
-    ]
+    parts = [qualities_of(read)[first:end] for read, first, end in zip(known, found.first, found.end, strict=True)]
     qualities = np.minimum(np.concatenate(parts), 93)
     counts[:, 0] += np.bincount(qualities, minlength=94)
     counts[:, 1] += np.bincount(qualities[wrong], minlength=94)

@@ -79,6 +79,11 @@ class Result:
         return self._json("alignment.json")
 
     @cached_property
+    def read_statistics(self) -> dict:
+        """`ionstats_basecaller.json`."""
+        return self._json("basecaller_results/ionstats_basecaller.json")
+
+    @cached_property
     def alignment_statistics(self) -> dict:
         """`ionstats_alignment.json`."""
         return self._json("ionstats_alignment.json")
