@@ -183,7 +183,7 @@ def test_a_comparison_shows_both(result, plain, tmp_path, capsys):
     assert told["reads"]["change"] == 0 and told["reads"]["a"] > 300
     assert told["aligned reads"]["a"] is None and told["aligned reads"]["b"] > 300
     text = page.read_text()
-    assert "plain: the result does not tell." in text and "ReferenceOptions.reference" in text
+    assert "Errors by position: plain does not tell." in text and "ReferenceOptions.reference" in text
     assert "<script" not in text
     values = {one.name: one for one in compare_results(result, result)}
     assert all(one.change in (0, None) for one in values.values()) and values["raw accuracy (%)"].first > 99

@@ -32,7 +32,8 @@ def calibration_effect(pairs, index, *, n_threads=None):
     -----
     Training calls are cut to the length of the final ones: trimming is not what is compared.
     """
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
     for training, final in pairs:
         known = _sequences(training, MOST_READS - len(before), None)
         found = _sequences(final, len(known), known)

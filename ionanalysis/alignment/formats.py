@@ -42,7 +42,7 @@ def align_to(path, output, index, *, kind=None, stream=None, **more):
     if kind == "bam" and output is not None:
         return align_bam(path, output, index, **more)
     place = None if output is None else Path(output).absolute().parent
-    with TemporaryDirectory(dir=place, prefix=".align-") as scratch:
+    with TemporaryDirectory(dir=place, prefix=".align-", suffix=".scratch") as scratch:
         bam = Path(scratch) / "aligned.bam"
         counts = align_bam(path, bam, index, **more)
         if stream is None:

@@ -30,7 +30,7 @@ def aligned_by_tmap(bam, fasta, options, n_threads, folder, is_asked):
     program = shutil.which("tmap")
     if program is None:
         raise UsageError("--aligner tmap: there is no program tmap; install it, or leave the option out.")
-    with TemporaryDirectory(dir=folder, prefix=".tmap-") as scratch:
+    with TemporaryDirectory(dir=folder, prefix=".tmap-", suffix=".scratch") as scratch:
         raw, clean = Path(scratch) / "raw.bam", Path(scratch) / "clean.bam"
         given = ["-n", str(n_threads), "-f", str(fasta), "-r", str(bam), "-i", "bam"]
         fixed = ["-v", "-Y", "-u", "--prefix-exclude", "5", "-o", "2"]

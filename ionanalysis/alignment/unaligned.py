@@ -27,7 +27,7 @@ def unaligned_bam(path, folder):
     if is_plain:
         yield path
         return
-    with TemporaryDirectory(dir=folder, prefix=".unaligned-") as scratch:
+    with TemporaryDirectory(dir=folder, prefix=".unaligned-", suffix=".scratch") as scratch:
         made = Path(scratch) / "unaligned.bam"
         _take_back(path, made)
         yield made

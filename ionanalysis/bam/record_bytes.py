@@ -176,9 +176,10 @@ class RecordReader:
     def _read(self, n_bytes):
         from isal import isal_zlib
 
+        damage: tuple = (OSError, EOFError, isal_zlib.error)
         try:
             return self._file.read(n_bytes)
-        except (OSError, EOFError, isal_zlib.error) as error:
+        except damage as error:
             raise self._damaged(f"cannot be unpacked ({error})") from error
 
     def _damaged(self, what):

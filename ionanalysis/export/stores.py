@@ -4,6 +4,7 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,9 @@ def write_npy(path, kind, output):
 def write_npz(batches, output):
     """All columns in one compressed file; texts as arrays of letters. Everything is held in memory."""
     found = list(batches)
-    content = {name: np.concatenate([one.arrays[name] for one in found]) for name in (found[0].arrays if found else ())}
+    content: dict[str, Any] = {
+        name: np.concatenate([one.arrays[name] for one in found]) for name in (found[0].arrays if found else ())
+    }
     for name in found[0].texts if found else ():
         content[name] = np.array([text for one in found for text in one.texts[name]], str)
     for name, value in (found[0].facts if found else {}).items():

@@ -66,7 +66,7 @@ def compare_results(first, second):
     """
     told = [_metrics(Path(place)) for place in (first, second)]
     return [
-        ComparedValue(words, *(one.get((table, column)) for one in told), decimals)
+        ComparedValue(words, told[0].get((table, column)), told[1].get((table, column)), decimals)
         for words, table, column, decimals in _ROWS
     ]
 
@@ -81,26 +81,7 @@ def write_comparison(first, second, path):
     values = compare_results(first, second)
     results = [Result(Path(first)), Result(Path(second))]
     names = _names(results)
-    sections = [
-        _numbers_section(values, names),
-        _curves(
-            "lengths", "Read lengths", results, names, "length (bases)", "reads (%)",
-            lambda result: _share(numbers(_reads(result), "full", "read_length_histogram")),
-        ),
-        _curves(
-            "qualities", "Predicted quality", results, names, "quality (Phred)", "bases of at least so much (%)",
-            lambda result: _at_least(numbers(_reads(result), "qv_histogram")),
-        ),
-        _curves(
-            "aq20", "Accurate lengths (AQ20)", results, names, "accurate length (bases)", "aligned reads at least so long (%)",
-            lambda result: _at_least(numbers(result.alignment_statistics, "AQ20", "read_length_histogram")),
-        ),
-        _curves(
-            "errors", "Errors by position", results, names, "position in the read (bases)", "errors per 100 bases",
-            lambda result: _errors(result.alignment_statistics),
-        ),
-        _options_section(results, names),
-    ]  # fmt: skip
+    sections = [_numbers_section(values, names), _curves_section(results, names), _options_section(results, names)]
     path = Path(path)
     page = render(
         title=f"{names[0]} and {names[1]}",
@@ -162,18 +143,53 @@ def _numbers_section(values, names):
     return Section("numbers", "Numbers", tables=(table,))
 
 
-def _curves(name, title, results, names, across, up, values_of):
-    found = [values_of(result) for result in results]
-    if not all(len(values) for values in found):
-        lacking = " and ".join(one for one, values in zip(names, found, strict=True) if not len(values))
-        return Section(name, title, missing=f"{lacking}: the result does not tell.")
+def _curves_section(results, names):
+    shown = (
+        (
+            "Read lengths",
+            ("length (bases)", "reads (%)"),
+            lambda result: _share(numbers(result.read_statistics, "full", "read_length_histogram")),
+        ),
+        (
+            "Predicted quality",
+            ("quality (Phred)", "bases of at least so much (%)"),
+            lambda result: _at_least(numbers(result.read_statistics, "qv_histogram")),
+        ),
+        (
+            "Accurate lengths (AQ20)",
+            ("accurate length (bases)", "aligned reads at least so long (%)"),
+            lambda result: _at_least(numbers(result.alignment_statistics, "AQ20", "read_length_histogram")),
+        ),
+        (
+            "Errors by position",
+            ("position in the read (bases)", "errors per 100 bases"),
+            lambda result: _errors(result.alignment_statistics),
+        ),
+    )
+    drawn, missing = [], []
+    for title, labels, values_of in shown:
+        found = [values_of(result) for result in results]
+        lacking = [one for one, values in zip(names, found, strict=True) if not len(values)]
+        if lacking:
+            missing.append(
+                f"{title}: {' and '.join(lacking)} does not tell."
+                if len(lacking) == 1
+                else f"{title}: neither result tells."
+            )
+        else:
+            drawn.append(_curve(title, labels, found, names))
+    return Section("curves", "Curves", plots=tuple(drawn), missing=" ".join(missing))
+
+
+def _curve(title, labels, found, names):
+    """A curve of each result over whole numbers from 0."""
     with drawing(6.2, 3.4) as (figure, axes):
         for values, label, colour in zip(found, names, _COLOURS, strict=True):
             axes.plot(np.arange(len(values)), values, color=colour, label=label)
-        axes.set(xlabel=across, ylabel=up, ylim=(0, None), xlim=(0, None))
+        axes.set(title=title, xlabel=labels[0], ylabel=labels[1], ylim=(0, None), xlim=(0, None))
         axes.legend()
         told = " and ".join(f"{one} up to {values.max():.3g}" for one, values in zip(names, found, strict=True))
-        return Section(name, title, plots=(as_plot(figure, f"{title}: {told} on the axis “{up}”."),))
+        return as_plot(figure, f"{title}: {told} on the axis “{labels[1]}”.")
 
 
 def _options_section(results, names):
@@ -199,10 +215,6 @@ def _options(result):
         for name, value in values.items()
     }
     return found | {name: result.run[name] for name in ("ionanalysis", "run_dir", "run_id") if name in result.run}
-
-
-def _reads(result):
-    return result.read_statistics
 
 
 def _share(histogram):

@@ -54,16 +54,16 @@ def _alignment(effects, words):
 
     asked, options = effects.arguments, effects.option(AlignmentStatisticsOptions)
     paths, summary = _inputs(asked, words), asked.get("summary")
-    summaries = [_part(summary, number) for number in range(len(paths))] if summary else [None] * len(paths)
+    summaries = [_part(summary, number) for number in range(len(paths))] if summary else []
     try:
         parts = [
-            alignment_statistics(path, options, summary_path=place)
-            for path, place in zip(paths, summaries, strict=True)
+            alignment_statistics(path, options, summary_path=summaries[number] if summary else None)
+            for number, path in enumerate(paths)
         ]
         if summary:
             merge_error_summaries(summaries, summary)
     finally:
-        for place in summaries if summary else ():
+        for place in summaries:
             place.unlink(missing_ok=True)
     write_json(asked.get("output", "ionstats_alignment.json"), merge_alignment_statistics(parts))
 
@@ -99,7 +99,8 @@ def _reduce(effects, words):
         "ionstats_alignment": merge_alignment_statistics,
         "ionstats_tf": merge_tf_statistics,
     }
-    output, parts, kinds = _output(effects, words), [], []
+    output, parts = _output(effects, words), []
+    kinds: list[str] = []
     for path in words:
         content = read_json(path)
         kind = content.get("meta", {}).get("format_name") if isinstance(content, dict) else None
