@@ -5,7 +5,7 @@ KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanal
 KERNEL_TESTS = $(shell grep -lE "ionanalysis\._core|import _core|ionanalysis\.reference" tests/test_*.py) \
 	tests/test_run.py tests/test_calls_golden.py tests/test_sigproc_golden.py tests/test_fuzz_formats.py
 
-.PHONY: demo test test-slow test-checked test-plugins bench golden lint format clean
+.PHONY: demo test test-slow test-checked test-plugins bench golden docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ionanalysis.demo
@@ -30,10 +30,15 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.calling
 	$(BIN)/python -m benchmarks.calling_resources
 	$(BIN)/python -m benchmarks.plugins
+	$(BIN)/python -m benchmarks.aligning
 
 # Figures on the golden data beside the original's.
 golden: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.golden
+
+# User guide, API reference and executed notebooks, to build/docs.
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check .

@@ -241,7 +241,6 @@ def test_an_output_directory_below_a_file(capsys, raw48, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--from", "alignment"], "stage alignment is not part of this release"),
         (["--to", "moon"], "stage 'moon' is unknown"),
         (["--barcodes", "IonExpress"], "neither a file nor a shipped set"),
         (["--threads", "0"], "must be 1 or more"),

@@ -104,7 +104,6 @@ def test_from_and_to_choose_stages(call, fakes):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"first": "alignment"}, "stage alignment is not part of this release"),
         ({"last": "shine"}, "stage 'shine' is unknown; stages are beadfind"),
         ({"first": "plugins", "last": "sigproc"}, "sigproc comes before plugins"),
     ],

@@ -13,9 +13,10 @@ import pytest
 
 from ionanalysis.basecaller.phase import predict_signal
 from ionanalysis.errors import InputError
+from ionanalysis.export import write_fastq, write_sff
 from ionanalysis.flows import FlowOrder
 from ionanalysis.io.sff import open_sff
-from ionanalysis.plugin.conversion import main, write_fastq, write_sff
+from ionanalysis.plugin.conversion import main
 from ionanalysis.plugin.store import SHIPPED
 
 FLOWS = FlowOrder("TACGTACGTCTGAGCATCGATCGATGTACAGC", 100)

@@ -18,7 +18,9 @@ SCORING = (2, 4, 4, 2, 24, 1)
 """Match, mismatch, opening and extending a gap, and the same of long gaps. One base more or less in a homopolymer is
 the usual error of these reads: a gap costs little more than a mismatch (minimap2's defaults for long noisy reads)."""
 
-_CHAIN = {"min_cnt": 2, "min_chain_score": 20, "min_dp_score": 40, "bw": 100, "best_n": 3}
+_CHAIN = {"preset": "sr", "min_cnt": 2, "min_chain_score": 20, "min_dp_score": 40, "bw": 100, "best_n": 1}
+"""The preset of short reads gives a bonus to alignments that reach the end of a read: a wrong base near an end counts
+as one instead of hiding behind a clip (clipped at the front on a simulated chip: 0.07 % of reads instead of 1.1 %)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ class ReferenceIndex:
         """Length of each sequence in bases by its name, in the order of the file."""
         aligner = self.aligner
         return {name: len(aligner.seq(name)) for name in aligner.seq_names}
+
+    @cached_property
+    def contig_numbers(self):
+        """Number of each sequence in the file, from 0, by its name."""
+        return {name: number for number, name in enumerate(self.aligner.seq_names)}
 
     def sequence(self, contig, start, end):
         """Letters of a part of a sequence, upper case."""

@@ -1,9 +1,15 @@
 """Reads aligned to a `ReferenceIndex`."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
 from os import sched_getaffinity
 from typing import NamedTuple
 
+import numpy as np
+
+_SOFT_CLIP = 4
+_NOWHERE = (-1, -1, 0, False, 0, 0)
 _COMPLEMENT = str.maketrans("ACGTacgtN", "TGCAtgcaN")
 
 
@@ -35,6 +41,94 @@ class Alignment(NamedTuple):
     mapping_quality: int
     cigar: list
     edits: int
+
+
+@dataclass(frozen=True, eq=False)
+class Placements:
+    """Where n reads lie on the reference.
+
+    Attributes
+    ----------
+    contig : int32 (n,)
+        Number of the reference sequence, -1 for reads without a place.
+    start, span : int32 (n,)
+        First base that is covered, from 0, and how many are.
+    reverse : bool (n,)
+        Whether a read runs against the reference.
+    mapping_quality : uint8 (n,)
+    cigar : uint32 (n_steps,)
+        Steps of all reads as in BAM (length in the upper 28 bits), in the direction of the reference.
+    cigar_start : int64 (n + 1,)
+        Read i has the steps [cigar_start[i], cigar_start[i + 1]).
+    edits : int32 (n,)
+        Mismatches, and bases inserted and deleted.
+    mismatches : list of str
+        Value of tag MD.
+    """
+
+    contig: np.ndarray
+    start: np.ndarray
+    span: np.ndarray
+    reverse: np.ndarray
+    mapping_quality: np.ndarray
+    cigar: np.ndarray
+    cigar_start: np.ndarray
+    edits: np.ndarray
+    mismatches: list
+
+    def __len__(self):
+        return len(self.contig)
+
+
+def place_reads(index, letters, base_start):
+    """The best place of each read, as arrays; ends that do not align are clipped in the CIGAR.
+
+    Parameters
+    ----------
+    index : ReferenceIndex
+    letters : bytes
+        Bases of all reads in the order of sequencing, ASCII.
+    base_start : int64 (n + 1,)
+        Read i has the bases [base_start[i], base_start[i + 1]).
+
+    Returns
+    -------
+    Placements
+    """
+    import mappy
+
+    map_read, buffer, numbers = index.aligner.map, mappy.ThreadBuffer(), index.contig_numbers
+    fields, steps, step_start, mismatches = [], [], [0], []
+    bounds = base_start.tolist()
+    for first, last in pairwise(bounds):
+        hits = map_read(letters[first:last], buf=buffer, MD=True) if last > first else ()
+        hit = next((hit for hit in hits if hit.is_primary), None)
+        if hit is None:
+            fields.append(_NOWHERE)
+            mismatches.append("")
+        else:
+            reverse, n_end = hit.strand < 0, last - first - hit.q_en
+            before, after = (n_end, hit.q_st) if reverse else (hit.q_st, n_end)
+            if before:
+                steps.append(before << 4 | _SOFT_CLIP)
+            steps += [length << 4 | code for length, code in hit.cigar]
+            if after:
+                steps.append(after << 4 | _SOFT_CLIP)
+            fields.append((numbers[hit.ctg], hit.r_st, hit.r_en - hit.r_st, reverse, hit.mapq, hit.NM))
+            mismatches.append(hit.MD)
+        step_start.append(len(steps))
+    columns = np.array(fields, np.int64).reshape(-1, len(_NOWHERE)).T
+    return Placements(
+        contig=columns[0].astype(np.int32),
+        start=columns[1].astype(np.int32),
+        span=columns[2].astype(np.int32),
+        reverse=columns[3].astype(bool),
+        mapping_quality=columns[4].astype(np.uint8),
+        cigar=np.array(steps, np.uint32),
+        cigar_start=np.array(step_start, np.int64),
+        edits=columns[5].astype(np.int32),
+        mismatches=mismatches,
+    )
 
 
 def align_reads(index, sequences, *, n_threads=None):

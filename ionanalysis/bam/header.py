@@ -63,6 +63,8 @@ class BamHeader:
     command_line: str = ""
     comments: tuple[dict, ...] = ()
 
+    references = ()
+
     @property
     def text(self):
         program = {"ID": "bc", "PN": self.program, "VN": self.version, "CL": self.command_line}
@@ -74,6 +76,57 @@ class BamHeader:
             *comments,
         ]
         return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class ReferenceSequence:
+    """One @SQ line: name, length in bases, MD5 of its letters in upper case, and the file that it is from."""
+
+    name: str
+    length: int
+    md5: str = ""
+    uri: str = ""
+
+    @property
+    def line(self):
+        return _line("@SQ", {"SN": self.name, "LN": str(self.length), "M5": self.md5, "UR": self.uri})
+
+
+@dataclass(frozen=True)
+class AlignedHeader:
+    """Header of reads that were aligned, made from that of the unaligned ones.
+
+    Parameters
+    ----------
+    former : str
+        Text of the header of the unaligned reads; its @HD and @SQ lines are replaced.
+    references : tuple of ReferenceSequence
+    program : dict of str
+        Fields of the aligner's @PG line; PP is added.
+    """
+
+    former: str
+    references: tuple[ReferenceSequence, ...]
+    program: dict[str, str]
+
+    @property
+    def text(self):
+        kept = [line for line in self.former.splitlines() if line and line[:3] not in ("@HD", "@SQ")]
+        programs = [line for line in kept if line.startswith("@PG")]
+        ids = [field[3:] for line in programs for field in line.split("\t") if field.startswith("ID:")]
+        program = dict(self.program)
+        number = 1
+        while program["ID"] in ids:
+            program["ID"] = f"{self.program['ID']}.{number}"
+            number += 1
+        if ids:
+            program["PP"] = ids[-1]
+        # Readers that take command lines with tabs in them lose what follows.
+        program["CL"] = program.pop("CL", "")
+        comments = [line for line in kept if line.startswith("@CO")]
+        groups = [line for line in kept if line[:3] not in ("@PG", "@CO")]
+        lines = ["@HD\tVN:1.6\tSO:coordinate", *(one.line for one in self.references), *groups, *programs]
+        return "\n".join([*lines, _line("@PG", program), *comments]) + "\n"
 
 
 def _line(kind, values):

@@ -103,6 +103,25 @@ def flowgrams(path, *, start=0, limit=None):
     return _gather(path, groups, reads)
 
 
+def gather_flowgrams(path, groups, reads):
+    """`Flowgrams` of pysam reads that are already in memory.
+
+    Parameters
+    ----------
+    path : path
+        Named in errors.
+    groups : list of dict
+        Read groups of the file's header.
+    reads : list of pysam.AlignedSegment
+
+    Raises
+    ------
+    InputError
+        As `flowgrams`.
+    """
+    return _gather(path, groups, [_read_fields(path, read) for read in reads])
+
+
 def _read_fields(path, read):
     # The unfiltered sets carry a dummy FZ of one value beside ZM.
     tag = next((name for name in _UNITS if read.has_tag(name)), None)
@@ -134,7 +153,7 @@ def _gather(path, groups, reads):
         if rates is not None and len(rates) == 3:
             phase[i] = rates
     keys = {group["ID"]: group.get("KS", "") for group in groups}
-    wells = np.array([_well_of(read[0]) for read in reads], np.int32).reshape(n_reads, 2)
+    wells = np.array([well_of(read[0]) for read in reads], np.int32).reshape(n_reads, 2)
     return Flowgrams(
         names=[read[0] for read in reads],
         row=wells[:, 0],
@@ -155,7 +174,7 @@ def _key_of(path, keys, read):
     return keys[read[1]]
 
 
-def _well_of(name):
+def well_of(name):
     """Row and column told by a read name ``run:row:col``, or (-1, -1)."""
     parts = name.split(":")
     if len(parts) < 3 or not (parts[-2].isdigit() and parts[-1].isdigit()):

@@ -14,9 +14,9 @@ from ionanalysis.errors import InputError, expect_shape
 FLOW_UNITS_PER_BASE = 256
 """Signal of one base in tag ZM (basecaller.md 8.5)."""
 
-_NIBBLE = np.full(256, 15, np.uint8)
+NIBBLE = np.full(256, 15, np.uint8)
 for _letter, _code in zip("=ACMGRSVTWYHKDBN", range(16), strict=True):
-    _NIBBLE[[ord(_letter), ord(_letter.lower())]] = _code
+    NIBBLE[[ord(_letter), ord(_letter.lower())]] = _code
 
 _ARRAY_KINDS = {
     "B:c": "<i1",
@@ -28,7 +28,7 @@ _ARRAY_KINDS = {
     "B:f": "<f4",
 }
 _SCALAR_KINDS = {"i": "<i4", "f": "<f4"}
-_FIXED = np.dtype(
+FIXED = np.dtype(
     [
         ("block_size", "<i4"),
         ("reference", "<i4"),
@@ -124,11 +124,11 @@ class EncodedRecords:
             start = self.start[first : max(first, last) + 1]
             return EncodedRecords(self.data[start[0] : start[-1]], start - start[0])
         numbers = np.arange(len(self))[chosen]
-        return _joined([_Cells(self.data, self.start[:-1][numbers], self.start[1:][numbers])], len(numbers))
+        return joined([Cells(self.data, self.start[:-1][numbers], self.start[1:][numbers])], len(numbers))
 
 
 @dataclass(frozen=True, eq=False)
-class _Cells:
+class Cells:
     """A column of records: cell i is ``data[first[i]:last[i]]``, two values a byte if `packed`."""
 
     data: np.ndarray
@@ -175,15 +175,15 @@ def encode_records(batch):
     begin, end = np.asarray(batch.begin, np.int64), np.asarray(batch.end, np.int64)
     columns = [
         names,
-        _Cells(_NIBBLE[batch.bases], begin, end, packed=True),
-        _Cells(np.ascontiguousarray(batch.qualities, np.uint8), begin, end),
-        *(_tag_cells(tag, n_reads) for tag in batch.tags),
+        Cells(NIBBLE[batch.bases], begin, end, packed=True),
+        Cells(np.ascontiguousarray(batch.qualities, np.uint8), begin, end),
+        *(tag_cells(tag, n_reads) for tag in batch.tags),
     ]
     body_size = np.sum([column.sizes for column in columns], axis=0)
-    return _joined([_fixed_part(names.sizes, end - begin, body_size), *columns], n_reads)
+    return joined([_fixed_part(names.sizes, end - begin, body_size), *columns], n_reads)
 
 
-def _joined(columns, n_records):
+def joined(columns, n_records):
     """Records of one cell of each column."""
     start = np.zeros(n_records + 1, np.int64)
     np.cumsum(np.sum([column.sizes for column in columns], axis=0), out=start[1:])
@@ -196,19 +196,19 @@ def _joined(columns, n_records):
 
 def _fixed_part(name_size, n_bases, body_size):
     """Block size and the fixed fields of unmapped reads: no reference, position, CIGAR or mate."""
-    rows = np.zeros(len(n_bases), _FIXED)
-    rows["block_size"] = _FIXED.itemsize - 4 + body_size
+    rows = np.zeros(len(n_bases), FIXED)
+    rows["block_size"] = FIXED.itemsize - 4 + body_size
     for name in ("reference", "position", "mate_reference", "mate_position"):
         rows[name] = -1
     rows["name_size"], rows["n_bases"] = name_size, n_bases
     rows["bin"], rows["flag"] = _UNMAPPED_BIN, _UNMAPPED_FLAG
-    return _row_cells(rows)
+    return row_cells(rows)
 
 
-def _row_cells(rows, used=None):
+def row_cells(rows, used=None):
     """A cell of each row of a structured array: its first `used` bytes, all by default."""
     first = np.arange(len(rows), dtype=np.int64) * rows.itemsize
-    return _Cells(np.frombuffer(rows.tobytes(), np.uint8), first, first + (rows.itemsize if used is None else used))
+    return Cells(np.frombuffer(rows.tobytes(), np.uint8), first, first + (rows.itemsize if used is None else used))
 
 
 def _name_cells(names):
@@ -216,7 +216,7 @@ def _name_cells(names):
         return _texts(names, "")
     ended = np.pad(names, ((0, 0), (0, 1)))
     last = np.arange(1, len(ended) + 1, dtype=np.int64) * ended.shape[1]
-    return _Cells(ended.reshape(-1), last - ended.shape[1], last)
+    return Cells(ended.reshape(-1), last - ended.shape[1], last)
 
 
 def _texts(values, head):
@@ -224,10 +224,10 @@ def _texts(values, head):
     flat = (head + ("\0" + head).join(values) + "\0").encode("ascii") if len(values) else b""
     sizes = np.fromiter(map(len, values), np.int64, len(values)) + len(head) + 1
     last = np.cumsum(sizes)
-    return _Cells(np.frombuffer(flat, np.uint8), last - sizes, last)
+    return Cells(np.frombuffer(flat, np.uint8), last - sizes, last)
 
 
-def _tag_cells(tag, n_reads):
+def tag_cells(tag, n_reads):
     if len(tag.values) != n_reads:
         raise InputError(f"tag {tag.name} has {len(tag.values)} values; expected {n_reads}, one per read.")
     if tag.kind == "Z" and isinstance(tag.values, np.ndarray):
@@ -242,7 +242,7 @@ def _tag_cells(tag, n_reads):
         raise InputError(f"tag {tag.name} has type {tag.kind!r}; BAM tags here are Z, i, f or B arrays.")
     if tag.present is None:
         return cells
-    return _Cells(cells.data, cells.first, np.where(tag.present, cells.last, cells.first))
+    return Cells(cells.data, cells.first, np.where(tag.present, cells.last, cells.first))
 
 
 def _letter_cells(tag):
@@ -254,14 +254,14 @@ def _letter_cells(tag):
     rows["head"] = tag.name.encode("ascii") + b"Z"
     # What stands behind a text in its row becomes the NUL that ends it.
     rows["letters"] = np.where(np.arange(width) < lengths[:, None], letters, 0)
-    return _row_cells(rows, 4 + lengths)
+    return row_cells(rows, 4 + lengths)
 
 
 def _scalar_cells(tag, n_reads):
     rows = np.empty(n_reads, [("head", "S3"), ("value", _SCALAR_KINDS[tag.kind])])
     rows["head"] = tag.name.encode("ascii") + tag.kind.encode("ascii")
     rows["value"] = tag.values
-    return _row_cells(rows)
+    return row_cells(rows)
 
 
 def _array_cells(tag, n_reads):
@@ -272,4 +272,4 @@ def _array_cells(tag, n_reads):
     rows = np.empty(n_reads, [("head", "S4"), ("count", "<i4"), ("values", kind, (n_values,))])
     rows["head"], rows["count"] = tag.name.encode("ascii") + b"B" + tag.kind[2:].encode("ascii"), counts
     rows["values"] = values
-    return _row_cells(rows, 8 + counts.astype(np.int64) * kind.itemsize)
+    return row_cells(rows, 8 + counts.astype(np.int64) * kind.itemsize)

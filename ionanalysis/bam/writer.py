@@ -18,7 +18,7 @@ _MOST_DEFLATING = 4
 
 
 class BamWriter:
-    """An unaligned BAM file being written; a context manager.
+    """A BAM file being written; a context manager.
 
     The file has a temporary name until the writer is left without an error. Between flushes it is not
     kept open: a run with hundreds of barcodes writes more files than a process may hold open.
@@ -26,7 +26,7 @@ class BamWriter:
     Parameters
     ----------
     path : str or Path
-    header : BamHeader
+    header : BamHeader or AlignedHeader
     level : int
         Compression, 0 (fastest) to 3 (smallest).
     pool : concurrent.futures.Executor, optional
@@ -47,7 +47,11 @@ class BamWriter:
         self.n_reads = 0
         self._level = level
         text = header.text.encode("utf-8")
-        self._waiting = bytearray(b"BAM\x01" + struct.pack("<i", len(text)) + text + struct.pack("<i", 0))
+        self._waiting = bytearray(b"BAM\x01" + struct.pack("<i", len(text)) + text)
+        self._waiting += struct.pack("<i", len(header.references))
+        for one in header.references:
+            name = one.name.encode("utf-8") + b"\0"
+            self._waiting += struct.pack("<i", len(name)) + name + struct.pack("<i", one.length)
         self._deflating: deque[Future[bytes]] = deque()
         self._pool = pool
         self._files = ExitStack()

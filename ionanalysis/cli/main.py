@@ -7,7 +7,18 @@ from importlib import import_module
 from ionanalysis import __version__
 from ionanalysis.errors import IonAnalysisError
 
-COMMANDS: tuple[str, ...] = ("simulate", "run", "info", "recall", "barcodes", "plugin", "train-qualities")
+COMMANDS: tuple[str, ...] = (
+    "simulate",
+    "run",
+    "info",
+    "recall",
+    "align",
+    "export",
+    "compare",
+    "barcodes",
+    "plugin",
+    "train-qualities",
+)
 """Subcommands in the order in which one runs them; each is a module of this package."""
 
 

@@ -32,6 +32,7 @@ def add_arguments(parser):
         "--executor", metavar="SPEC", default="threads", help="threads:N, processes:N or dask:ADDRESS [threads]"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of a stage [all cores]")
+    parser.add_argument("--summary", type=Path, metavar="FILE.tsv", help="write a table with a line per read")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
     add_options(parser, *option_classes())
 
@@ -53,11 +54,27 @@ def run(args):
     )
     with terminated_as_interrupt(), open_progress() as progress:
         result = run_pipeline(request, progress=progress, note=progress.note)
+        if args.summary is not None:
+            write_summary(result, args.summary)
     print(summary_text(result), file=sys.stderr)
     if args.json:
         print(json.dumps(summary(result), indent=2))
     else:
         print(result.result_dir)
+
+
+def write_summary(result, path):
+    """A line per library read; of the aligned files where there are any."""
+    from ionanalysis.errors import UsageError
+    from ionanalysis.metrics.read_summary import write_read_summary
+
+    unaligned = [bam for bam in result.bam_paths if not bam.name.startswith("rawtf")]
+    if not unaligned:
+        raise UsageError(f"--summary {path}: no reads were called; run the stage basecaller, too.")
+    placed = [result.result_dir / bam.name.replace(".basecaller.bam", ".bam") for bam in unaligned]
+    write_read_summary(
+        [aligned if aligned.is_file() else bam for aligned, bam in zip(placed, unaligned, strict=True)], path
+    )
 
 
 def summary(result):

@@ -1,6 +1,7 @@
 """FASTA files: names and sequences, small enough to hold in memory."""
 
 import gzip
+from hashlib import md5
 from pathlib import Path
 
 from ionanalysis.errors import InputError
@@ -37,6 +38,36 @@ def read_fasta(path):
             raise InputError(f"{path}, record {name}: holds other characters than letters.")
         found[name] = sequence
     return found
+
+
+def sequence_sums(path):
+    """Name, length in bases and MD5 of the upper-case letters of each sequence, for @SQ lines; a line at a time.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not FASTA.
+    """
+    found: list[tuple[str, int, str]] = []
+    name, length, digest = "", 0, md5()
+    try:
+        with Path(path).open("rb") as file:
+            is_packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if is_packed else Path(path).open("rb") as file:
+            for line in file:
+                if line[:1] == b">":
+                    if name:
+                        found.append((name, length, digest.hexdigest()))
+                    name, length, digest = (line[1:].split() or [b""])[0].decode("ascii", "replace"), 0, md5()
+                else:
+                    letters = b"".join(line.split()).upper()
+                    length += len(letters)
+                    digest.update(letters)
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as FASTA ({error}).") from error
+    if not name:
+        raise InputError(f"{path}: is not FASTA; its first line must begin with '>'.")
+    return [*found, (name, length, digest.hexdigest())]
 
 
 def write_fasta(path, sequences, *, width=70):

@@ -116,6 +116,11 @@ class ReadTally:
         }
 
 
+def read_statistics_of(paths, key=LIBRARY_KEY, n_bins=None):
+    """As `read_statistics`, of several files together."""
+    return merge_statistics([read_statistics(path, key, n_bins) for path in paths])
+
+
 def merge_statistics(parts):
     """Sum of several objects of `read_statistics`; histograms are padded to the longest.
 
@@ -129,7 +134,7 @@ def merge_statistics(parts):
 
 def merge_reads(parts):
     """Sum of several objects of `ReadTally.to_json`."""
-    merged = {**_merged_key(parts), "qv_histogram": padded_sum([part["qv_histogram"] for part in parts])}
+    merged = {**merge_key_statistics(parts), "qv_histogram": padded_sum([part["qv_histogram"] for part in parts])}
     names = ("full", "insert", *ERROR_RATES)
     return {**merged, **{name: merge_lengths([part[name] for part in parts]) for name in names}}
 
@@ -176,8 +181,7 @@ def write_ionstats(basecaller_dir, *, key=LIBRARY_KEY, progress=None):
         if bam.exists():
             statistics = read_statistics(bam, key)
             write_json(folder / f"{entry['file_prefix']}.ionstats_basecaller.json", statistics)
-            groups = [described.get(name, {}) for name in entry.get("read_groups", [])]
-            if not groups or not all(group.get("filtered", False) for group in groups):
+            if is_kept(entry, described):
                 kept.append(statistics)
         elif entry.get("read_count"):
             raise InputError(f"{bam}: is missing, though {entry['read_count']} reads are in it; run basecaller again.")
@@ -186,6 +190,12 @@ def write_ionstats(basecaller_dir, *, key=LIBRARY_KEY, progress=None):
     path = folder / "ionstats_basecaller.json"
     write_json(path, merge_statistics(kept) if kept else _no_reads())
     return path
+
+
+def is_kept(dataset, read_groups):
+    """Whether a dataset of `datasets_basecaller.json` counts in sums: not all of its read groups are filtered."""
+    groups = [read_groups.get(name, {}) for name in dataset.get("read_groups", [])]
+    return not groups or not all(group.get("filtered", False) for group in groups)
 
 
 def histogram_length(n_flows):
@@ -255,7 +265,8 @@ def _system_snr(moments):
     return float(np.mean(ratios)) if ratios else 0.0
 
 
-def _merged_key(parts):
+def merge_key_statistics(parts):
+    """Sum of signal-to-noise objects, weighted by their counts (basecaller.md 11.1)."""
     moments: dict = {}
     for nuc in NUCS:
         moments[nuc] = {}

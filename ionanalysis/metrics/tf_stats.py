@@ -120,7 +120,7 @@ def _covering(bases, target):
 
 def _entry(name, fragment, flow_order, key):
     columns = align(fragment.bases, [fragment.sequence] * len(fragment.bases))
-    right, all_runs = _homopolymer_accuracy(fragment, flow_order, key)
+    right, all_runs = homopolymer_accuracy(fragment.sequence, fragment.whole, flow_order, key)
     entry = {
         "TF Name": name,
         "TF Seq": fragment.sequence,
@@ -146,13 +146,16 @@ def _entry(name, fragment, flow_order, key):
     return entry
 
 
-def _homopolymer_accuracy(fragment, flow_order, key):
-    """Flows with runs of 0 to 7 bases in the fragment, and how many of them each read has right."""
-    expected = flow_order.flowgram(key + fragment.sequence)
+def homopolymer_accuracy(sequence, reads, flow_order, key):
+    """How many runs of 0 to 7 bases of a fragment the reads have right, and how many there are; int64 (8,) each.
+
+    Compared are the flows of key and fragment with those of key and read.
+    """
+    expected = flow_order.flowgram(key + sequence)
     # The last flow of the fragment may take bases of what follows.
     n_flows = int(np.flatnonzero(expected)[-1]) if expected.any() else 0
     right, total = np.zeros(_N_HOMOPOLYMERS, np.int64), np.zeros(_N_HOMOPOLYMERS, np.int64)
-    for bases in fragment.whole:
+    for bases in reads:
         called = flow_order.flowgram(key + bases)
         end = min(n_flows, int(np.flatnonzero(called)[-1]) if called.any() else 0)
         runs, same = expected[:end], called[:end] == expected[:end]

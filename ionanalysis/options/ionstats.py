@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ionanalysis.errors import UsageError
 from ionanalysis.options.base import Options, option
 
 
@@ -24,3 +25,13 @@ class AlignmentStatisticsOptions(Options):
         -1, "reads of a higher mapping quality count as not aligned; -1: none", least=-1, most=255
     )
     skip_rg_suffix: str = option("", "ignore reads whose read group ends so")
+    bc_adjust: bool = option(False, "count lengths with key and barcode in front, too")
+    chip_origin: tuple[int, ...] | None = option(None, "first column and row of the chip", unit="wells")
+    chip_dim: tuple[int, ...] | None = option(None, "columns and rows of the chip", unit="wells", least=1)
+    subregion_dim: tuple[int, ...] | None = option(None, "columns and rows of a region", unit="wells", least=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        given = [self.chip_origin, self.chip_dim, self.subregion_dim]
+        if any(given) and not all(value is not None and len(value) == 2 for value in given):
+            raise UsageError("chip_origin, chip_dim and subregion_dim go together, two numbers each.")

@@ -1,6 +1,7 @@
 """Runs stages in order, keeps `run.json`, skips what is done."""
 
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -184,6 +185,8 @@ def _sweep(result_dir):
     """Delete what a killed call left half-written."""
     for path in result_dir.rglob(".*.part"):
         path.unlink(missing_ok=True)
+    for path in result_dir.glob(".*.scratch"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _result(request, facts, record, ran, skipped):

@@ -9,9 +9,6 @@ from ionanalysis.io.barcode_set import BarcodeSet
 from ionanalysis.options.base import Options
 from ionanalysis.plugin.ion_params import RunFacts
 
-STAGES_TO_COME = ("alignment",)
-"""Stages of the original that this release does not have."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineRequest:
@@ -52,8 +49,6 @@ def stage_range(names, first, last):
         If a name is not among `names`, or they come in the wrong order.
     """
     for name in (first, last):
-        if name in STAGES_TO_COME:
-            raise UsageError(f"stage {name} is not part of this release; stages are {', '.join(names)}.")
         if name not in names:
             raise UsageError(f"stage {name!r} is unknown; stages are {', '.join(names)}.")
     chosen = names[names.index(first) : names.index(last) + 1]

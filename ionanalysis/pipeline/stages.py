@@ -10,6 +10,7 @@ from ionanalysis.executors import open_executor
 from ionanalysis.io.atomic import write_whole
 from ionanalysis.io.mask import WellFlag, read_mask
 from ionanalysis.metrics.peak_signal import raw_peak_signal
+from ionanalysis.options.alignment import AlignmentOptions
 from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.base import Options
 from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
@@ -25,6 +26,13 @@ from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.plugins import AutomaticPluginOptions, PluginOptions
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.options.stage import StageOptions
+from ionanalysis.pipeline.aligning import (
+    alignment_files,
+    run_alignment_stage,
+    statistics_of_alignment,
+    write_aligned_fragments,
+    write_alignment_metrics,
+)
 from ionanalysis.pipeline.calibrate import (
     basecaller_inputs,
     basecaller_options,
@@ -122,7 +130,10 @@ def _statistics(context):
 
     facts = context.facts
     write_ionstats(context.basecaller_dir, key=facts.library_key, progress=context.progress)
-    write_tf_stats(context.basecaller_dir, _test_fragments(context), key=facts.tf_key)
+    write_alignment_metrics(context)
+    fragments = _test_fragments(context)
+    write_tf_stats(context.basecaller_dir, fragments, key=facts.tf_key)
+    write_aligned_fragments(context, fragments)
     write_whole(
         context.result_dir / "raw_peak_signal", raw_peak_signal(context.sigproc_dir, facts.library_key, facts.tf_key)
     )
@@ -223,7 +234,18 @@ STAGES = (
         _basecaller_files,
         (*_CALLING, RecalibrationOptions),
     ),
-    Stage("statistics", _statistics, _statistics_files),
+    Stage(
+        "alignment",
+        run_alignment_stage,
+        alignment_files,
+        (ReferenceOptions, AlignmentOptions),
+        may_leave_nothing=True,
+    ),
+    Stage(
+        "statistics",
+        _statistics,
+        lambda context: _statistics_files(context) + statistics_of_alignment(context),
+    ),
     Stage("report", _report, _files("", "report.html")),
     Stage(
         "plugins",

@@ -7,6 +7,8 @@ from markupsafe import Markup
 from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import write_whole
 from ionanalysis.metrics.accuracy import Accuracy
+from ionanalysis.report.alignment_section import alignment_section, gather_aligned
+from ionanalysis.report.page import render
 from ionanalysis.report.plugins import plugin_parts
 from ionanalysis.report.reads import gather_reads
 from ionanalysis.report.result import Result, at
@@ -86,11 +88,12 @@ def _page(result, accuracy):
         quality_section(reads),
         funnel_section(result),
         barcode_section(result),
+        alignment_section(result, gather_aligned(result)),
         accuracy_section(accuracy),
         timing_section(result),
         settings_section(result),
     ]
-    return _render(
+    return render(
         title=_told(result, "expName") or f"Run {_first(result, 'run_id') or result.path.resolve().name}",
         subtitle=_subtitle(result),
         headline=headline(result, reads, accuracy),
@@ -99,12 +102,6 @@ def _page(result, accuracy):
         # HTML that is escaped already.
         parts={name: Markup(text) for name, text in plugin_parts(result.path).items()},
     )
-
-
-def _render(**content):
-    from ionanalysis import __version__
-
-    return page_templates().get_template("page.html.jinja").render(version=__version__, **content)
 
 
 def _subtitle(result):

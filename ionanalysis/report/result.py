@@ -74,6 +74,32 @@ class Result:
         return self._json("sigproc_results/sigproc.json")
 
     @cached_property
+    def alignment(self) -> dict:
+        """`alignment.json`: the reference, and what calibration brought."""
+        return self._json("alignment.json")
+
+    @cached_property
+    def read_statistics(self) -> dict:
+        """`ionstats_basecaller.json`."""
+        return self._json("basecaller_results/ionstats_basecaller.json")
+
+    @cached_property
+    def alignment_statistics(self) -> dict:
+        """`ionstats_alignment.json`."""
+        return self._json("ionstats_alignment.json")
+
+    def alignment_statistics_of(self, prefix):
+        """`PREFIX.ionstats_alignment.json` of one dataset."""
+        return self._json(f"{prefix}.ionstats_alignment.json") if Path(prefix).name == prefix and prefix else {}
+
+    @cached_property
+    def aligned_bams(self) -> list[Path]:
+        """Aligned BAM files with their indexes, in the order of their datasets."""
+        prefixes = [str(item.get("file_prefix", "")) for item in items(self.datasets, "datasets")]
+        paths = [self.path / f"{prefix}.bam" for prefix in prefixes if prefix and Path(prefix).name == prefix]
+        return [path for path in dict.fromkeys(paths) if path.is_file() and any(self.path.glob(f"{path.name}.*i"))]
+
+    @cached_property
     def run(self) -> dict:
         """`run.json`."""
         return self._json("run.json")

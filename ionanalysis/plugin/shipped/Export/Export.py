@@ -9,7 +9,7 @@ import zipfile
 
 from ion.plugin import *
 
-from ionanalysis.plugin.conversion import write_fastq, write_sff
+from ionanalysis.export import write_fastq, write_sff
 
 FORMATS = ("fastq", "sff", "bam")
 STYLE = "<style>body{font:13px sans-serif}td,th{padding:2px 8px;border-bottom:1px solid #ddd;text-align:left}</style>"

@@ -1,0 +1,252 @@
+"""BAM records as bytes, many at a time: what turns hundreds of thousands of reads a second into aligned ones.
+
+For files of our own making; those of others go through `ionanalysis.bam.source` first.
+"""
+
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ionanalysis.bam.records import FIXED, EncodedRecords
+from ionanalysis.bam.source import check_header
+from ionanalysis.errors import InputError
+
+_LETTERS = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8)
+_READ_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class RecordParts:
+    """Where the parts of n records lie in their bytes.
+
+    Attributes
+    ----------
+    records : EncodedRecords
+    fixed : structured ndarray (n,)
+        The fixed fields of each record, a copy.
+    bases_at, qualities_at, tags_at, end : int64 (n,)
+        First byte of the packed bases, of the qualities and of the tags, and the byte behind the record.
+    """
+
+    records: EncodedRecords
+    fixed: np.ndarray
+    bases_at: np.ndarray
+    qualities_at: np.ndarray
+    tags_at: np.ndarray
+    end: np.ndarray
+
+    @property
+    def name_at(self):
+        """First byte of each name."""
+        return self.records.start[:-1] + FIXED.itemsize
+
+    @cached_property
+    def base_start(self):
+        """int64 (n + 1,): read i has the bases [base_start[i], base_start[i + 1]) of `letters`."""
+        return np.concatenate([[0], np.cumsum(self.fixed["n_bases"], dtype=np.int64)])
+
+    @cached_property
+    def letters(self):
+        """Bases of all reads as they are stored, ASCII, uint8 (n_bases,)."""
+        n_bases = self.fixed["n_bases"].astype(np.int64)
+        place = np.arange(self.base_start[-1]) - np.repeat(self.base_start[:-1], n_bases)
+        packed = self.records.data[np.repeat(self.bases_at, n_bases) + (place >> 1)]
+        return _LETTERS[np.where(place & 1, packed & 15, packed >> 4)]
+
+    @cached_property
+    def qualities(self):
+        """Qualities of all reads as they are stored, uint8 (n_bases,)."""
+        n_bases = self.fixed["n_bases"].astype(np.int64)
+        shift = np.repeat(self.qualities_at - self.base_start[:-1], n_bases)
+        return self.records.data[np.arange(self.base_start[-1]) + shift]
+
+
+def parts_of(records, where="records"):
+    """`RecordParts` of `EncodedRecords`.
+
+    Raises
+    ------
+    InputError
+        If the lengths within a record do not fit its size.
+    """
+    first, end = records.start[:-1], records.start[1:]
+    if (end - first < FIXED.itemsize).any():
+        raise InputError(f"{where}: record {int(np.argmin(end - first))} is damaged; copy or make the file again.")
+    rows = records.data[first[:, None] + np.arange(FIXED.itemsize)]
+    fixed = np.ascontiguousarray(rows).view(FIXED).reshape(len(first))
+    n_bases = fixed["n_bases"].astype(np.int64)
+    bases_at = first + FIXED.itemsize + fixed["name_size"] + 4 * fixed["n_cigar"].astype(np.int64)
+    qualities_at = bases_at + (n_bases + 1) // 2
+    tags_at = qualities_at + n_bases
+    wrong = np.flatnonzero((n_bases < 0) | (fixed["name_size"] == 0) | (tags_at > end))
+    if len(wrong):
+        raise InputError(f"{where}: record {wrong[0]} is damaged; copy or make the file again.")
+    return RecordParts(records, fixed, bases_at, qualities_at, tags_at, end)
+
+
+class RecordReader:
+    """The records of a BAM file, in batches of a few megabytes; a context manager.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    text : str
+        Header.
+    references : list of (str, int)
+        Names and lengths of the reference sequences.
+
+    Raises
+    ------
+    InputError
+        If the file is no BAM, damaged or cut off.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._n_records = 0
+
+    def __enter__(self):
+        from isal import igzip
+
+        check_header(self.path)
+        try:
+            self._file = igzip.open(self.path, "rb")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); check the file.") from error
+        try:
+            self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+    def batches(self, n_bytes=_READ_BYTES):
+        """Yield `EncodedRecords` of about `n_bytes` each, to the end of the file."""
+        rest = b""
+        while content := self._read(n_bytes):
+            rest += content
+            start = self._starts(rest)
+            if len(start) > 1:
+                yield EncodedRecords(np.frombuffer(rest, np.uint8, start[-1]), np.array(start, np.int64))
+                rest = rest[start[-1] :]
+        if rest:
+            raise self._damaged("ends within a record")
+
+    def _starts(self, content):
+        """Where each whole record begins, and the last one ends."""
+        start, at, size_at = [0], 0, struct.Struct("<i").unpack_from
+        while at + 4 <= len(content):
+            (size,) = size_at(content, at)
+            if size < FIXED.itemsize - 4:
+                raise self._damaged(f"record {self._n_records} has {size} bytes")
+            at += 4 + size
+            if at > len(content):
+                break
+            start.append(at)
+            self._n_records += 1
+        return start
+
+    def _read_header(self):
+        if self._exactly(4) != b"BAM\1":
+            raise InputError(f"{self.path}: is no BAM file; give the reads as BAM.")
+        self.text = self._exactly(self._number()).rstrip(b"\0").decode("utf-8", "replace")
+        self.references = []
+        for _ in range(self._number()):
+            name = self._exactly(self._number())[:-1].decode("utf-8", "replace")
+            self.references.append((name, self._number()))
+
+    def _number(self):
+        return int.from_bytes(self._exactly(4), "little")
+
+    def _exactly(self, n_bytes):
+        content = self._read(n_bytes) if n_bytes else b""
+        if len(content) != n_bytes:
+            raise self._damaged("has a header that ends too early")
+        return content
+
+    def _read(self, n_bytes):
+        from isal import isal_zlib
+
+        damage: tuple = (OSError, EOFError, isal_zlib.error)
+        try:
+            return self._file.read(n_bytes)
+        except damage as error:
+            raise self._damaged(f"cannot be unpacked ({error})") from error
+
+    def _damaged(self, what):
+        return InputError(f"{self.path}: {what}; copy or make the file again.")
+
+
+_TAG_SIZES = np.zeros(256, np.int64)
+for _kinds, _size in (("AcC", 1), ("sS", 2), ("iIf", 4)):
+    _TAG_SIZES[[ord(_kind) for _kind in _kinds]] = _size
+
+
+def integer_array_tag(parts, name, n_values):
+    """Values of a tag of kind ``B:i``.
+
+    Returns
+    -------
+    values : int32 (n, n_values)
+        0 where a read lacks the tag.
+    has_tag : bool (n,)
+        False also where the tag is of another kind, or holds fewer values.
+    """
+    data, at = parts.records.data, _tag_places(parts, name)
+    found = np.flatnonzero((at >= 0) & (at + 8 + 4 * n_values <= parts.end))
+    found = found[(data[at[found] + 2] == ord("B")) & (data[at[found] + 3] == ord("i"))]
+    found = found[_numbers(data, at[found] + 4) >= n_values]
+    values, has_tag = np.zeros((len(at), n_values), np.int32), np.zeros(len(at), bool)
+    has_tag[found] = True
+    for place in range(n_values):
+        values[found, place] = _numbers(data, at[found] + 8 + 4 * place)
+    return values, has_tag
+
+
+def _tag_places(parts, name):
+    """First byte of a tag in each record, -1 without; all records advance by one tag at a time."""
+    data, at, end = parts.records.data, parts.tags_at.copy(), parts.end
+    found = np.full(len(at), -1, np.int64)
+    first, second = name.encode("ascii")
+    ends_of_text = np.flatnonzero(data == 0)
+    walking = np.flatnonzero(at + 4 <= end)
+    while len(walking):
+        place = at[walking]
+        hit = (data[place] == first) & (data[place + 1] == second)
+        found[walking[hit]] = place[hit]
+        size = _value_sizes(data, place + 2, ends_of_text)
+        # A kind that there is not: nothing behind it can be told.
+        on = ~hit & (size > 0)
+        at[walking] = place + 3 + size
+        walking = walking[on & (at[walking] + 4 <= end[walking])]
+    return found
+
+
+def _value_sizes(data, kind_at, ends_of_text):
+    """Bytes of values whose kinds stand at `kind_at`; 0 for kinds that there are not."""
+    kind = data[kind_at]
+    size = _TAG_SIZES[kind]
+    is_text = (kind == ord("Z")) | (kind == ord("H"))
+    text_at = kind_at[is_text] + 1
+    next_end = np.searchsorted(ends_of_text, text_at)
+    ends = np.append(ends_of_text, len(data))[next_end]
+    size[is_text] = ends - text_at + 1
+    is_array = (kind == ord("B")) & (kind_at + 6 <= len(data))
+    array_at = kind_at[is_array] + 1
+    size[is_array] = 5 + _numbers(data, array_at + 1).clip(0) * _TAG_SIZES[data[array_at]]
+    return size
+
+
+def _numbers(data, at):
+    """Little-endian int32 at each place, as int64."""
+    rows = data[np.asarray(at)[:, None] + np.arange(4)]
+    return np.ascontiguousarray(rows).view("<i4").reshape(-1).astype(np.int64)
