@@ -1,24 +1,25 @@
 """From a trace to an amplitude: one optimal linear filter per well, built for each region and flow.
 
 A trace is modelled as ``gain * background + amplitude * template + dark + offset + nuisance + noise``. Background
-and template depend on the well's time constant and delay. Nuisance (scale, time constant and delay of
-the background, drift) has a Gaussian prior and only changes the weights: the amplitude is linear in the
-trace, ``f . (trace - gain * background - dark)`` with ``f = C^-1 s / (s . C^-1 s)``.
+and template depend on the well's time constant and delay. Nuisance (`Nuisance`: what region and well do not
+predict) has a Gaussian prior and only changes the weights: the amplitude is linear in the trace, ``f . (trace - gain * background - dark)`` with ``f = C^-1 s / (s . C^-1 s)``.
 
 Filters of all wells span few dimensions. So traces are projected on these while reading, and every
 well combines its projections by coefficients read from a table.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from ionanalysis._core import traces as kernels
 from ionanalysis.sigproc.frames import FrameClock
-from ionanalysis.sigproc.nuisance import Nuisance, directions
+from ionanalysis.sigproc.nuisance import Nuisance
 from ionanalysis.sigproc.response import ResponseGrid
 
 N_VECTORS = 6
+
+_LEAST_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class FlowModel:
     clock : FrameClock
     grid : ResponseGrid
     tau_empty_s : float
-    variance : ndarray of shape (n_frames,)
-        Variance of each frame, counts squared.
+    weight : ndarray of shape (n_frames,)
+        Weights of frames.
     nuisance : Nuisance
     hydrogen : ndarray of shape (n_frames,)
         Hydrogen set free by one base until each frame, counts.
@@ -42,18 +43,16 @@ class FlowModel:
     clock: FrameClock
     grid: ResponseGrid
     tau_empty_s: float
-    variance: np.ndarray
+    weight: np.ndarray
     nuisance: Nuisance
     hydrogen: np.ndarray
     dark: np.ndarray
 
-    def plan(self, empty, operator):
+    def plan(self, operator):
         """Filters for the flows of a nucleotide.
 
         Parameters
         ----------
-        empty : ndarray of shape (n_frames,)
-            Typical empty trace of the nucleotide; what single flows differ from it hardly changes the weights.
         operator : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
             From empty traces to backgrounds at each node.
 
@@ -61,8 +60,7 @@ class FlowModel:
         -------
         FilterPlan
         """
-        background = operator @ empty
-        filters = self._filters(background, self.grid.released(self.clock, self.hydrogen))
+        filters = self._filters(self.grid.released(self.clock, self.hydrogen))
         # Rows of the basis span the filters; three of them would do for most chips.
         basis = np.linalg.svd(filters.reshape(-1, filters.shape[2]), full_matrices=False)[2][:N_VECTORS]
         fixed = np.concatenate([filters @ basis.T, filters @ self.dark.T], axis=2)
@@ -75,22 +73,15 @@ class FlowModel:
             against.astype(np.float32),
         )
 
-    def nuisance_vectors(self, background):
-        """Directions of offset and nuisance, one standard deviation each: (n_taus, n_delays, 5, n_frames)."""
-        tau_step = self.grid.log_taus[1] - self.grid.log_taus[0]
-        units = directions(background, tau_step, self.grid.delays_s[1] - self.grid.delays_s[0])
-        widths = np.array(astuple(self.nuisance))
+    def _filters(self, template):
+        variance = self.nuisance.white**2 / np.maximum(self.weight, _LEAST_WEIGHT)
         # Offsets are free: far wider than any noise.
-        offset = np.full((*background.shape[:2], 1, background.shape[2]), 1e3)
-        return np.concatenate([offset, units * widths[:, None]], axis=2)
-
-    def _filters(self, background, template):
-        vectors = self.nuisance_vectors(background)
-        weighed = vectors / self.variance
-        small = np.eye(vectors.shape[2]) + weighed @ np.swapaxes(vectors, 2, 3)
+        vectors = np.concatenate([np.full((1, len(variance)), 1e3), self.nuisance.directions])
+        weighed = vectors / variance
+        small = np.eye(len(vectors)) + weighed @ vectors.T
         # Woodbury: C^-1 s = (s - D (1 + D' V^-1 D)^-1 D' V^-1 s) / V.
-        inside = np.linalg.solve(small, weighed @ template[..., None])
-        filters = (template - (np.swapaxes(vectors, 2, 3) @ inside)[..., 0]) / self.variance
+        inside = np.linalg.solve(small, weighed @ np.swapaxes(template, 1, 2))
+        filters = (template - np.swapaxes(inside, 1, 2) @ vectors) / variance
         return filters / np.maximum((filters * template).sum(axis=2, keepdims=True), 1e-12)
 
 

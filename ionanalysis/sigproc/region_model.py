@@ -8,11 +8,15 @@ from ionanalysis.io.mask import WellFlag
 from ionanalysis.sigproc.flow_filter import FlowModel
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import key_gain
-from ionanalysis.sigproc.nuisance import Nuisance, NuisanceFit, directions
+from ionanalysis.sigproc.nuisance import LEAST_TRACES, NuisanceFit
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.scale import HomopolymerScale, learn_scale, one_mer_peaks
 from ionanalysis.sigproc.templates import HydrogenFit
 from ionanalysis.sigproc.wellfit import centred
+
+EARLY_S = 0.25
+"""How long before the empties move visibly hydrogen may be set free, seconds: beads meet the nucleotide's front,
+and empties lag behind the bulk by their own time constant."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def learn_region(sample, beads):
     learner.learn_key_templates()
     for _ in range(2):
         learner.learn_templates(learner.measure())
+        learner.learn_nuisance(learner.measure())
     signal = learner.measure()
     live = signal[:, learner.kind >= 0]
     first_flow = max(key.n_flows for key in sample.keys) + 1
@@ -104,8 +109,8 @@ class _Learner:
                 sample.clock,
                 self.grid,
                 beads.tau_empty_s,
-                self.noise**2 / np.maximum(self.weight, 1e-3),
-                Nuisance(),
+                self.weight,
+                NuisanceFit(self.weight).solve(self.noise),
                 np.zeros(n_frames),
                 np.zeros((2, n_frames)),
             )
@@ -115,10 +120,10 @@ class _Learner:
         self.left = [self._residual(flow) for flow in range(len(sample.frames))]
 
     def _onset(self, nuc):
-        """Time at which the bulk of a nucleotide's flows starts to move, less one frame."""
+        """Time at which the bulk of a nucleotide's flows starts to move, less `EARLY_S`."""
         mean = self._mean_empty(nuc)
         first = int(np.argmax(np.abs(mean - mean[0]) > 0.02 * np.ptp(mean)))
-        return self.sample.clock.mid_s[max(first - 1, 0)]
+        return self.sample.clock.mid_s[first] - EARLY_S
 
     def _mean_empty(self, nuc):
         """Mean empty trace of a nucleotide's flows; of all flows if it was not flown."""
@@ -136,7 +141,11 @@ class _Learner:
 
     def known_zeros(self, flow):
         """Sampled wells that take no base in a flow, by their key or because they are duds."""
-        zero = self.kind < 0
+        return self.key_zeros(flow) | (self.kind < 0)
+
+    def key_zeros(self, flow):
+        """Sampled live wells that take no base in a flow, by their key."""
+        zero = np.zeros(len(self.kind), bool)
         for index, key in enumerate(self.sample.keys):
             if flow < key.n_flows and key.expected[flow] == 0:
                 zero = zero | (self.kind == index)
@@ -169,20 +178,35 @@ class _Learner:
         place = (self.fit.log_tau - self.mean_log_tau)[:, None]
         return self.left[flow] - (dark[0] + place * dark[1]) * root
 
-    def learn_nuisance(self):
-        """Widths of the nuisance priors, from what known 0-mers leave."""
-        fit = NuisanceFit(self.noise)
-        steps = self.grid.log_taus[1] - self.grid.log_taus[0], self.grid.delays_s[1] - self.grid.delays_s[0]
-        middle = len(self.grid.log_taus) // 2, len(self.grid.delays_s) // 2
-        for flow, empty in enumerate(self.sample.empties):
-            zero = self.known_zeros(flow)
-            if zero.any():
-                background = self.operator @ empty
-                vectors = directions(background, *steps)[middle]
-                fit.add(self.without_dark(flow)[zero], centred(vectors, self.weight))
-        found = fit.solve()
+    def learn_nuisance(self, signal=None):
+        """What residuals have in common: of known 0-mers and, where `signal` is known, of 1-mers."""
+        fit = NuisanceFit(self.weight)
+        zeros = [self.key_zeros(flow) for flow in range(len(self.sample.frames))]
+        # On real chips some duds hold a little of everything; they speak only where no key does.
+        if sum(map(np.count_nonzero, zeros)) < LEAST_TRACES:
+            zeros = [self.known_zeros(flow) for flow in range(len(self.sample.frames))]
+        for flow, zero in enumerate(zeros):
+            fit.add(self.without_dark(flow)[zero])
+        if signal is not None:
+            for flow, chosen in self.one_mers(signal):
+                amplitude = signal[flow, chosen] * self.size[chosen]
+                fit.add(self.without_dark(flow)[chosen] - amplitude[:, None] * self.template(flow, chosen), kind=1)
+        found = fit.solve(self.noise)
         for nuc in range(4):
             self._change(nuc, nuisance=found)
+
+    def template(self, flow, wells):
+        """Trace of one base in some wells, root-weighted and `centred`: (n_wells, n_frames)."""
+        model = self.models[self.sample.bases[flow]]
+        table = centred(self.grid.released(self.sample.clock, model.hydrogen), self.weight)
+        return self.grid.place(self.fit.log_tau[wells], self.fit.delay_s[wells]).read(table).T
+
+    def one_mers(self, signal):
+        """Yield each flow whose 1-mers show, and the live wells of the sample that take one base in it."""
+        live = np.flatnonzero(self.kind >= 0)
+        peaks = one_mer_peaks(signal[:, live])
+        for flow in np.flatnonzero(np.isfinite(peaks)):
+            yield flow, live[np.abs(signal[flow, live] / peaks[flow] - 1) < 0.25]
 
     def learn_key_templates(self):
         """First hydrogen curves, from the keys' 1-mers; a nucleotide without any takes the others' mean."""
@@ -210,7 +234,7 @@ class _Learner:
 
     def plans(self):
         """Filters of each nucleotide, with what is known so far."""
-        return [model.plan(self._mean_empty(nuc), self.operator) for nuc, model in enumerate(self.models)]
+        return [model.plan(self.operator) for model in self.models]
 
     def measure(self):
         """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated."""
@@ -231,8 +255,7 @@ class _Learner:
         live = np.flatnonzero(self.kind >= 0)
         peaks = one_mer_peaks(signal[:, live])
         fits = [HydrogenFit(self.sample.clock, self.weight) for _ in range(4)]
-        for flow in np.flatnonzero(np.isfinite(peaks)):
-            chosen = live[np.abs(signal[flow, live] / peaks[flow] - 1) < 0.25]
+        for flow, chosen in self.one_mers(signal):
             amplitude = signal[flow, chosen] * self.size[chosen]
             fits[self.sample.bases[flow]].add(
                 self.without_dark(flow)[chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
