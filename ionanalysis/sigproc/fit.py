@@ -10,6 +10,7 @@ from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import Mask, WellFlag
 from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.sigproc.beadfind import cut_frames, find_beads, find_pinned, read_image, run_keys
+from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import key_gain
@@ -19,7 +20,6 @@ from ionanalysis.sigproc.signals import Signals
 
 SAMPLE_BYTES = 400_000_000
 """Most memory for the traces that regions are learned from."""
-
 
 def fit_signals(run, region=None, *, mask=None, options=None, progress=None, n_threads=None):
     """Signals of all flows of a run, or of a rectangle of it.
@@ -85,6 +85,9 @@ class SignalFitter:
         self.references = [_references(region) for region in self.regions]
         self.models: list = [None] * len(self.regions)
         self.size = np.ones(self.shape, np.float32)
+        self.live = beads.mask.matches(WellFlag.LIVE)
+        self.cross_talk = 0.0
+        """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
         self._executor_context = region_threads(n_threads)
         self.clock = FrameClock.of(run.flow(0, slice(0, 1), slice(0, 1)))
@@ -112,19 +115,19 @@ class SignalFitter:
                 empties[index].append(empty)
         work = partial(self._learn_one, samples=samples, frames=frames, empties=empties)
         self.models = list(self._each(work))
-        self._learn_sizes()
+        self._learn_from_keys()
 
     def flows(self):
         """Yield each flow and its signals, float32 of shape (rows, cols): 1 is one base, 0 where no well is live."""
         for flow, image in self._images(range(self.run.n_flows)):
-            raw = self._measure(flow, image)
+            raw = self._clear(self._measure(flow, image))
             duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
             yield flow, self._scaled(flow, raw)
 
     def copies(self):
         """Size of each live well's signal relative to a typical one, -1 elsewhere: float32 (rows, cols)."""
-        return np.where(self.beads.mask.matches(WellFlag.LIVE), self.size, -1).astype(np.float32)
+        return np.where(self.live, self.size, -1).astype(np.float32)
 
     def signals(self, amplitude):
         """Wrap measured amplitudes with what was learned."""
@@ -202,12 +205,20 @@ class SignalFitter:
             RegionSample(self.clock, samples[index], frames[index], empties[index], bases, self.keys), region
         )
 
-    def _learn_sizes(self):
-        n_flows = max(key.n_flows for key in self.keys)
+    def _learn_from_keys(self):
+        """Learn cross-talk and the size of every live well's signal from the flows of the keys."""
+        n_flows = min(max(key.n_flows for key in self.keys) + FLOWS_BEYOND_KEY, self.run.n_flows)
         raw = np.array([self._measure(flow, image) for flow, image in self._images(range(n_flows))])
+        library = self.beads.mask.matches(WellFlag.LIB) & (self.first_pinned >= n_flows)
+        self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])
+        raw = np.array([self._clear(values) for values in raw])
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
             wells = self.beads.mask.matches(flag)
             self.size[wells] = np.maximum(key_gain(raw[:, wells], key), 0.05)
+
+    def _clear(self, raw):
+        """Signals of a flow without what neighbours add."""
+        return without_cross_talk(raw, self.live, self.cross_talk, self.beads.tiles) if self.cross_talk else raw
 
     def _measure(self, flow, image):
         raw = np.zeros(self.shape, np.float32)
@@ -233,7 +244,7 @@ class SignalFitter:
         return values.reshape(first.shape)
 
     def _scaled(self, flow, raw):
-        signal = np.where(self.beads.mask.matches(WellFlag.LIVE), raw / self.size, np.float32(0))
+        signal = np.where(self.live, raw / self.size, np.float32(0))
         nuc = self.run.flow_order.bases[flow]
         for tile, model in zip(self.beads.tiles, self.models, strict=True):
             if model is not None:
