@@ -63,8 +63,10 @@ def learn_cross_talk(amplitude, live, library, key):
             near = np.abs(signal[flow] - level) < _NEAR
             if np.count_nonzero(near) < 20:
                 continue
-            y, x = signal[flow][near], received[flow][near] - level * in_size[near]
-            y, x = y - y.mean(), x - x.mean()
+            # Level and scale of the flow, and a constant in counts, are not the neighbours'.
+            common = np.stack([np.ones(np.count_nonzero(near)), 1 / size[near]], axis=1)
+            pair = np.stack([signal[flow][near], received[flow][near] - level * in_size[near]], axis=1)
+            y, x = (pair - common @ np.linalg.lstsq(common, pair, rcond=None)[0]).T
             product, power, left, count = product + x @ y, power + x @ x, left + y @ y, count + len(y)
     if power <= 0:
         return 0.0

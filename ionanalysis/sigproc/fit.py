@@ -17,6 +17,7 @@ from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_model import RegionSample, learn_region
 from ionanalysis.sigproc.signals import Signals
+from ionanalysis.sigproc.zero_level import ZeroLevel
 
 SAMPLE_BYTES = 400_000_000
 """Most memory for the traces that regions are learned from."""
@@ -119,8 +120,9 @@ class SignalFitter:
 
     def flows(self):
         """Yield each flow and its signals, float32 of shape (rows, cols): 1 is one base, 0 where no well is live."""
+        levels = [ZeroLevel() for _ in self.regions]
         for flow, image in self._images(range(self.run.n_flows)):
-            raw = self._clear(self._measure(flow, image))
+            raw = self._clear(flow, self._measure(flow, image), levels)
             duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
             yield flow, self._scaled(flow, raw)
@@ -211,14 +213,34 @@ class SignalFitter:
         raw = np.array([self._measure(flow, image) for flow, image in self._images(range(n_flows))])
         library = self.beads.mask.matches(WellFlag.LIB) & (self.first_pinned >= n_flows)
         self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])
-        raw = np.array([self._clear(values) for values in raw])
+        levels = [ZeroLevel() for _ in self.regions]
+        raw = np.array([self._clear(flow, values, levels) for flow, values in enumerate(raw)])
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
             wells = self.beads.mask.matches(flag)
             self.size[wells] = np.maximum(key_gain(raw[:, wells], key), 0.05)
 
-    def _clear(self, raw):
-        """Signals of a flow without what neighbours add."""
-        return without_cross_talk(raw, self.live, self.cross_talk, self.beads.tiles) if self.cross_talk else raw
+    def _clear(self, flow, raw, levels):
+        """Signals of a flow without what neighbours add, and without what 0-mers show."""
+        if self.cross_talk:
+            raw = without_cross_talk(raw, self.live, self.cross_talk, self.beads.tiles)
+        for tile, region, model, level in zip(self.beads.tiles, self.regions, self.models, levels, strict=True):
+            if model is not None:
+                inside = raw[tile.slices]
+                usable = (self.first_pinned[tile.slices] > flow).ravel()
+                silent = np.flatnonzero(self._silent(flow, region.flags) & usable)
+                place = region.fit.log_tau - model.mean_log_tau
+                level.follow(inside.ravel()[silent], place[silent])
+                measured = ((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0) & usable
+                inside -= np.where(measured, level.at(place), 0).reshape(inside.shape)
+        return raw
+
+    def _silent(self, flow, flags):
+        """Wells of a region that take no base in a flow, by their key or because they are duds."""
+        silent = (flags & WellFlag.DUD) > 0
+        for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
+            if flow in key.zeros:
+                silent |= (flags & flag) > 0
+        return silent
 
     def _measure(self, flow, image):
         raw = np.zeros(self.shape, np.float32)

@@ -13,6 +13,7 @@ from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.scale import HomopolymerScale, learn_scale, one_mer_peaks
 from ionanalysis.sigproc.templates import HydrogenFit
 from ionanalysis.sigproc.wellfit import centred
+from ionanalysis.sigproc.zero_level import ZeroLevel
 
 EARLY_S = 0.25
 """How long before the empties move visibly hydrogen may be set free, seconds: beads meet the nucleotide's front,
@@ -79,7 +80,7 @@ def learn_region(sample, beads):
     for _ in range(2):
         learner.learn_templates(learner.measure())
         learner.learn_nuisance(learner.measure())
-    signal = learner.measure()
+    signal = learner.measure(levelled=True)
     live = signal[:, learner.kind >= 0]
     first_flow = max(key.n_flows for key in sample.keys) + 1
     scale = learn_scale(live, sample.bases, first_flow)
@@ -117,6 +118,7 @@ class _Learner:
             for _ in range(4)
         ]
         self.operator = self.grid.buffered(sample.clock, np.eye(n_frames), beads.tau_empty_s)
+        self.zeros = self._known_zeros()
         self.left = [self._residual(flow) for flow in range(len(sample.frames))]
 
     def _onset(self, nuc):
@@ -139,28 +141,32 @@ class _Learner:
         traces = centred((frames - frames[:1]).T.astype(np.float32), self.weight)
         return (traces - self.fit.gain[:, None] * background).astype(np.float32)
 
-    def known_zeros(self, flow):
-        """Sampled wells that take no base in a flow, by their key or because they are duds."""
-        return self.key_zeros(flow) | (self.kind < 0)
+    def _known_zeros(self):
+        """For each flow, the sampled wells that take no base in it: bool of shape (n_flows, n_sample).
 
-    def key_zeros(self, flow):
-        """Sampled live wells that take no base in a flow, by their key."""
-        zero = np.zeros(len(self.kind), bool)
+        Live wells, by their key; and duds for nucleotides of which no key tells, as on real chips some duds hold a
+        little of everything.
+        """
+        zeros = np.zeros((len(self.sample.frames), len(self.kind)), bool)
         for index, key in enumerate(self.sample.keys):
-            if flow < key.n_flows and key.expected[flow] == 0:
-                zero = zero | (self.kind == index)
-        return zero
+            for flow in key.zeros:
+                zeros[flow] |= self.kind == index
+        for nuc in range(4):
+            flows = self.sample.bases == nuc
+            if np.count_nonzero(zeros[flows]) < LEAST_TRACES:
+                zeros[flows] |= self.kind < 0
+        return zeros
 
-    def learn_dark(self, *, least_wells=30):
+    def learn_dark(self):
         """Mean of what known 0-mers leave, per nucleotide: constant, and along the time constant."""
         root = np.sqrt(np.maximum(self.weight, 1e-9))
         for nuc in range(4):
             rows, places = [], []
             for flow in np.flatnonzero(self.sample.bases == nuc):
-                zero = self.known_zeros(flow)
+                zero = self.zeros[flow]
                 rows.append(self.left[flow][zero])
                 places.append(self.fit.log_tau[zero] - self.mean_log_tau)
-            if sum(map(len, rows)) < least_wells:
+            if sum(map(len, rows)) < LEAST_TRACES:
                 continue
             left, place = np.concatenate(rows), np.concatenate(places)
             design = np.stack([np.ones(len(place)), place], axis=1)
@@ -181,11 +187,7 @@ class _Learner:
     def learn_nuisance(self, signal=None):
         """What residuals have in common: of known 0-mers and, where `signal` is known, of 1-mers."""
         fit = NuisanceFit(self.weight)
-        zeros = [self.key_zeros(flow) for flow in range(len(self.sample.frames))]
-        # On real chips some duds hold a little of everything; they speak only where no key does.
-        if sum(map(np.count_nonzero, zeros)) < LEAST_TRACES:
-            zeros = [self.known_zeros(flow) for flow in range(len(self.sample.frames))]
-        for flow, zero in enumerate(zeros):
+        for flow, zero in enumerate(self.zeros):
             fit.add(self.without_dark(flow)[zero])
         if signal is not None:
             for flow, chosen in self.one_mers(signal):
@@ -236,19 +238,29 @@ class _Learner:
         """Filters of each nucleotide, with what is known so far."""
         return [model.plan(self.operator) for model in self.models]
 
-    def measure(self):
-        """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated."""
+    def measure(self, *, levelled=False):
+        """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated.
+
+        `levelled`: without what 0-mers show in each flow. Templates are learned from signals that have it, as traces do.
+        """
         plans = self.plans()
-        found = np.array(
-            [
-                plans[base].amplitudes(frames, empty, self.fit, self.mean_log_tau)
-                for base, empty, frames in zip(self.sample.bases, self.sample.empties, self.sample.frames, strict=True)
-            ]
-        )
+        found = np.empty((len(self.sample.frames), len(self.kind)), np.float32)
+        for flow, base in enumerate(self.sample.bases):
+            frames, empty = self.sample.frames[flow], self.sample.empties[flow]
+            found[flow] = plans[base].amplitudes(frames, empty, self.fit, self.mean_log_tau)
+        if levelled:
+            self._take_level_off(found)
         for index, key in enumerate(self.sample.keys):
             chosen = self.kind == index
             self.size[chosen] = np.maximum(key_gain(found[:, chosen], key), 0.05)
         return found / np.where(self.kind >= 0, self.size, 1.0)
+
+    def _take_level_off(self, found):
+        level, place = ZeroLevel(), self.fit.log_tau - self.mean_log_tau
+        for flow, amplitude in enumerate(found):
+            silent = self.zeros[flow] | (self.kind < 0)
+            level.follow(amplitude[silent], place[silent])
+            amplitude -= level.at(place)
 
     def learn_templates(self, signal):
         """Hydrogen curves from all 1-mers, anchored so that 1-mers of every nucleotide are 1 at the start."""
