@@ -21,6 +21,10 @@ N_VECTORS = 6
 
 _LEAST_WEIGHT = 1e-3
 
+DELAY_STEP_S = 0.02
+MOST_DELAY_S = 0.1
+"""Delays of flows beyond this are no jitter, seconds."""
+
 
 @dataclass(frozen=True)
 class FlowModel:
@@ -48,11 +52,13 @@ class FlowModel:
     hydrogen: np.ndarray
     dark: np.ndarray
 
-    def plan(self, operator):
+    def plan(self, empty, operator):
         """Filters for the flows of a nucleotide.
 
         Parameters
         ----------
+        empty : ndarray of shape (n_frames,)
+            Typical empty trace of the nucleotide, from which the delay of a flow is told.
         operator : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
             From empty traces to backgrounds at each node.
 
@@ -60,13 +66,17 @@ class FlowModel:
         -------
         FilterPlan
         """
-        filters = self._filters(self.grid.released(self.clock, self.hydrogen))
+        template = self.grid.released(self.clock, self.hydrogen)
+        filters = self._filters(template)
+        later = np.gradient(template, self.grid.delays_s[1] - self.grid.delays_s[0], axis=1)
+        delay_gain = (filters * later).sum(axis=2, keepdims=True)
         # Rows of the basis span the filters; three of them would do for most chips.
         basis = np.linalg.svd(filters.reshape(-1, filters.shape[2]), full_matrices=False)[2][:N_VECTORS]
-        fixed = np.concatenate([filters @ basis.T, filters @ self.dark.T], axis=2)
+        fixed = np.concatenate([filters @ basis.T, filters @ self.dark.T, delay_gain], axis=2)
         against = (filters[:, :, None, :] @ operator)[:, :, 0, :]
         return FilterPlan(
             self.grid,
+            FlowDelay.of(self.clock, empty, self.weight),
             basis.astype(np.float32),
             np.ascontiguousarray(fixed, np.float32),
             filters.astype(np.float32),
@@ -92,14 +102,17 @@ class FilterPlan:
     Parameters
     ----------
     grid : ResponseGrid
+    flow_delay : FlowDelay
     basis : ndarray of shape (n_vectors, n_frames), float32
-    fixed : ndarray of shape (n_taus, n_delays, n_vectors + 2), float32
-        Coefficients of the projections; then filter times both dark traces.
+    fixed : ndarray of shape (n_taus, n_delays, n_vectors + 3), float32
+        Coefficients of the projections; then filter times both dark traces; then what the filter of a node makes of
+        a template that comes a second later, less 1 and to first order.
     of_empty, of_background : ndarray of shape (n_taus, n_delays, n_frames), float32
         What the filter of a node makes of an empty trace, and of the background that follows from it.
     """
 
     grid: ResponseGrid
+    flow_delay: "FlowDelay"
     basis: np.ndarray
     fixed: np.ndarray
     of_empty: np.ndarray
@@ -130,8 +143,35 @@ class FilterPlan:
         levels = np.stack([self.of_empty @ empty, self.of_background @ empty], axis=2)
         table = np.concatenate([self.fixed, levels], axis=2)
         values = self.grid.place(fit.log_tau, fit.delay_s).read(table)
-        dark, dark_slope, of_empty, of_background = values[n_vectors:]
+        dark, dark_slope, delay_gain, of_empty, of_background = values[n_vectors:]
         found = (values[:n_vectors] * projections).sum(axis=0) + of_empty
         found -= fit.gain.astype(np.float32) * of_background
         found -= dark + (fit.log_tau - mean_log_tau).astype(np.float32) * dark_slope
-        return found
+        # A flow that comes late shows less of each base to filters that expect it in time.
+        return found / np.clip(1 + delay_gain * np.float32(self.flow_delay.seconds(empty)), 0.5, 2)
+
+
+@dataclass(frozen=True)
+class FlowDelay:
+    """Tells by the empties how much later than usual a flow came.
+
+    Parameters
+    ----------
+    towards : ndarray of shape (2, n_frames), float64
+        Products with an empty trace give its size and its size times its delay in seconds.
+    """
+
+    towards: np.ndarray
+
+    @classmethod
+    def of(cls, clock, typical, weight):
+        """From the typical empty trace of a nucleotide: least squares on it and its derivative."""
+        earlier, later = (clock.delayed(typical, delay) for delay in (-DELAY_STEP_S, DELAY_STEP_S))
+        design = np.stack([typical, (later - earlier) / (2 * DELAY_STEP_S)], axis=1)
+        root = np.sqrt(weight)[:, None]
+        return cls(np.linalg.pinv(design * root) * root.T)
+
+    def seconds(self, empty):
+        """Delay of a flow by its mean empty trace, seconds; at most `MOST_DELAY_S` either way."""
+        size, moment = self.towards @ empty
+        return float(np.clip(moment / size, -MOST_DELAY_S, MOST_DELAY_S)) if size > 0 else 0.0

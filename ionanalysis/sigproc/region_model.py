@@ -236,7 +236,7 @@ class _Learner:
 
     def plans(self):
         """Filters of each nucleotide, with what is known so far."""
-        return [model.plan(self.operator) for model in self.models]
+        return [model.plan(self._mean_empty(nuc), self.operator) for nuc, model in enumerate(self.models)]
 
     def measure(self, *, levelled=False):
         """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated.
