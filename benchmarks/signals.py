@@ -110,7 +110,8 @@ def main(argv=None):
     args = _parser().parse_args(argv)
     started = datetime.now(UTC)
     chips = CHIPS | {
-        f"plain + {name}": {"difficulty": "plain", "defects": (name,)} for name in (() if args.chips_only else ONE_BY_ONE)
+        f"plain + {name}": {"difficulty": "plain", "defects": (name,)}
+        for name in (() if args.chips_only else ONE_BY_ONE)
     }
     wanted = {name: options for name, options in chips.items() if args.only in name or name == "plain"}
     results = {}

@@ -22,6 +22,7 @@ from ionanalysis.sigproc.zero_level import ZeroLevel
 SAMPLE_BYTES = 400_000_000
 """Most memory for the traces that regions are learned from."""
 
+
 def fit_signals(run, region=None, *, mask=None, options=None, progress=None, n_threads=None):
     """Signals of all flows of a run, or of a rectangle of it.
 

@@ -14,6 +14,9 @@ N_DIRECTIONS = 2
 
 LEAST_TRACES = 30
 
+_MOST_ENERGY = 15
+"""Energies further above the median are odd: of a single normal direction it leaves out one in a hundred."""
+
 
 @dataclass(frozen=True)
 class Nuisance:
@@ -51,7 +54,7 @@ class NuisanceFit:
         left = left.astype(float)
         # A few odd wells (half empty, mixed, no 0-mers after all) must not tell what all are like.
         energy = (left**2).sum(axis=1)
-        left = left[energy <= 3 * np.median(energy)]
+        left = left[energy <= _MOST_ENERGY * np.median(energy)]
         self.covariances[kind].append((len(left), left.T @ left))
 
     def solve(self, white):
