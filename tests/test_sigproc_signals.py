@@ -6,15 +6,21 @@ from numpy.testing import assert_allclose
 
 from ionanalysis.blocks import Block
 from ionanalysis.flows import FlowOrder
+from ionanalysis.io.mask import WellFlag
+from ionanalysis.options.sigproc import SignalOptions
+from ionanalysis.run import open_run
+from ionanalysis.sigproc import find_beads, fit_signals
 from ionanalysis.sigproc.cross_talk import learn_cross_talk, neighbour_sum, without_cross_talk
 from ionanalysis.sigproc.flow_filter import FlowModel
 from ionanalysis.sigproc.frames import FrameClock
+from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
 from ionanalysis.sigproc.keys import KeyFlows
 from ionanalysis.sigproc.nuisance import LEAST_TRACES, N_DIRECTIONS, NuisanceFit
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.templates import HydrogenFit
 from ionanalysis.sigproc.wellfit import WellFit, centred
 from ionanalysis.sigproc.zero_level import ZeroLevel
+from ionanalysis.simulate import simulate
 
 CLOCK = FrameClock((1, 8, 4, *(1,) * 40, *(4,) * 4), 1 / 15)
 WEIGHT = np.asarray(CLOCK.counts, float) * np.where(np.arange(CLOCK.n_frames) % 7 == 3, 0.4, 1.0)
@@ -199,3 +205,83 @@ def test_wells_that_are_not_silent_after_all_do_not_lift_the_level(random):
         shown[:10] += 1
         level.follow(shown, np.zeros(60))
     assert level.state[0] == pytest.approx(0, abs=0.02)
+
+
+SHAPE = (48, 40)
+GROUPS = {"rows": row_groups(SHAPE), "comparators": comparator_groups(SHAPE, 2)}
+
+
+def flow_signals(random):
+    bases = random.choice([0, 1, 2, 3], SHAPE, p=[0.55, 0.3, 0.1, 0.05])
+    size = random.normal(1, 0.15, SHAPE)
+    return bases * size, size, random.random(SHAPE) < 0.8
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_noise_of_a_group_is_taken_off(random, kind):
+    clean, size, usable = flow_signals(random)
+    group = GROUPS[kind]
+    shared = random.normal(0, 0.06, group.max() + 1)[group]
+    shown = (clean + shared + random.normal(0, 0.04, SHAPE)).astype(np.float32)
+    found = without_group_noise(shown, size, usable, list(GROUPS.values()))
+    error = (found - clean)[usable]
+    assert np.std(error) < 0.055 < 0.068 < np.std((shown - clean)[usable])
+    assert_allclose(found[~usable], shown[~usable])
+
+
+def test_both_kinds_of_shared_noise_are_told_apart(random):
+    clean, size, usable = flow_signals(random)
+    shared = sum(random.normal(0, 0.06, group.max() + 1)[group] for group in GROUPS.values())
+    shown = (clean + shared + random.normal(0, 0.04, SHAPE)).astype(np.float32)
+    found = without_group_noise(shown, size, usable, list(GROUPS.values()))
+    assert np.std((found - clean)[usable]) < 0.06 < 0.085 < np.std((shown - clean)[usable])
+
+
+def test_where_no_noise_is_shared_signals_stay(random):
+    clean, size, usable = flow_signals(random)
+    shown = (clean + random.normal(0, 0.04, SHAPE)).astype(np.float32)
+    found = without_group_noise(shown, size, usable, list(GROUPS.values()))
+    assert np.std((found - shown)[usable]) < 0.01
+
+
+def test_a_row_full_of_long_homopolymers_is_no_noise(random):
+    clean, size, usable = flow_signals(random)
+    clean[7] = 3 * size[7]
+    shown = (clean + random.normal(0, 0.04, SHAPE)).astype(np.float32)
+    found = without_group_noise(shown, size, usable, list(GROUPS.values()))
+    assert np.abs((found - shown)[7]).mean() < 0.02
+
+
+def test_few_wells_give_no_correction(random):
+    shown = random.normal(0, 1, (3, 3)).astype(np.float32)
+    groups = [row_groups((3, 3)), comparator_groups((3, 3))]
+    assert_allclose(without_group_noise(shown, np.ones((3, 3)), np.ones((3, 3), bool), groups), shown)
+
+
+def test_comparators_count_rows_of_the_chip():
+    groups = comparator_groups((6, 3), first_row=3)
+    assert groups[:, 0].tolist() == [3, 0, 1, 2, 3, 0]
+    assert groups[0].tolist() == [3, 7, 11]
+
+
+def measured_rms(folder, **signal_options):
+    truth, run, beads = folder
+    signals = fit_signals(run, mask=beads, options=SignalOptions(**signal_options), n_threads=1)
+    chosen = (truth.kind == "library") & signals.mask.matches(WellFlag.LIB)
+    found, expected = (values[chosen].astype(float) for values in (signals.amplitude, truth.phased_signal))
+    gain = (found * expected).sum(axis=1) / (found**2).sum(axis=1)
+    return np.sqrt(((found * gain[:, None] - expected) ** 2).mean())
+
+
+@pytest.fixture(scope="module", params=["row_noise", "comparator_noise"])
+def noisy_chip(request, tmp_path_factory):
+    """A chip with one kind of shared noise: name of the option, and truth, run and beads."""
+    path = tmp_path_factory.mktemp(request.param)
+    chip = simulate((40, 40), 16, 4, "dat", path, difficulty="plain", defects=(request.param,), n_threads=1)
+    run = open_run(path)
+    return request.param, (chip.truth, run, find_beads(run, n_threads=1))
+
+
+def test_each_correction_removes_its_defect(noisy_chip):
+    option, chip = noisy_chip
+    assert measured_rms(chip) < 0.9 * measured_rms(chip, **{option: False})

@@ -13,6 +13,7 @@ from ionanalysis.sigproc.beadfind import cut_frames, find_beads, find_pinned, re
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
 from ionanalysis.sigproc.frames import FrameClock
+from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
 from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_model import RegionSample, learn_region
@@ -88,6 +89,8 @@ class SignalFitter:
         self.models: list = [None] * len(self.regions)
         self.size = np.ones(self.shape, np.float32)
         self.live = beads.mask.matches(WellFlag.LIVE)
+        self._measured = beads.mask.matches(WellFlag.LIVE | WellFlag.DUD)
+        self._noise_groups = _noise_groups(options, beads.block, run.offset[0])
         self.cross_talk = 0.0
         """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
@@ -124,6 +127,9 @@ class SignalFitter:
         levels = [ZeroLevel() for _ in self.regions]
         for flow, image in self._images(range(self.run.n_flows)):
             raw = self._clear(flow, self._measure(flow, image), levels)
+            if self._noise_groups:
+                usable = self._measured & (self.first_pinned > flow)
+                raw = without_group_noise(raw, self.size, usable, self._noise_groups)
             duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
             yield flow, self._scaled(flow, raw)
@@ -213,7 +219,8 @@ class SignalFitter:
         n_flows = min(max(key.n_flows for key in self.keys) + FLOWS_BEYOND_KEY, self.run.n_flows)
         raw = np.array([self._measure(flow, image) for flow, image in self._images(range(n_flows))])
         library = self.beads.mask.matches(WellFlag.LIB) & (self.first_pinned >= n_flows)
-        self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])
+        if self.options.cross_talk:
+            self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])
         levels = [ZeroLevel() for _ in self.regions]
         raw = np.array([self._clear(flow, values, levels) for flow, values in enumerate(raw)])
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
@@ -280,6 +287,14 @@ def _evenly(wells, most):
     if len(wells) <= most:
         return wells
     return wells[(np.arange(most) * len(wells)) // most]
+
+
+def _noise_groups(options, block, chip_row):
+    shape = block.n_rows, block.n_cols
+    found = [row_groups(shape)] if options.row_noise else []
+    if options.comparator_noise:
+        found.append(comparator_groups(shape, max(chip_row, 0) + block.row))
+    return found
 
 
 def _references(region):

@@ -2,7 +2,8 @@
 
 A trace is modelled as ``gain * background + amplitude * template + dark + offset + nuisance + noise``. Background
 and template depend on the well's time constant and delay. Nuisance (`Nuisance`: what region and well do not
-predict) has a Gaussian prior and only changes the weights: the amplitude is linear in the trace, ``f . (trace - gain * background - dark)`` with ``f = C^-1 s / (s . C^-1 s)``.
+predict) has a Gaussian prior and only changes the weights: the amplitude is linear in the trace,
+``f . (trace - gain * background - dark)`` with ``f = C^-1 s / (s . C^-1 s)``.
 
 Filters of all wells span few dimensions. So traces are projected on these while reading, and every
 well combines its projections by coefficients read from a table.

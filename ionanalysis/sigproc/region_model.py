@@ -241,7 +241,7 @@ class _Learner:
     def measure(self, *, levelled=False):
         """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated.
 
-        `levelled`: without what 0-mers show in each flow. Templates are learned from signals that have it, as traces do.
+        `levelled`: without what 0-mers show in each flow. Templates are learned with it, as traces have it.
         """
         plans = self.plans()
         found = np.empty((len(self.sample.frames), len(self.kind)), np.float32)
