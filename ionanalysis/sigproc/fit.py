@@ -96,7 +96,11 @@ class SignalFitter:
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
         self._executor_context = region_threads(n_threads)
         self.clock = FrameClock.of(run.flow(0, slice(0, 1), slice(0, 1)))
-        self._blurs: dict = {}
+        # Wells that pin later are too few to change the blur.
+        self.blurs = [
+            blur_matrix(region.fit.delay_s[wells], self.clock) if len(wells) else None
+            for region, wells in zip(self.regions, self.references, strict=True)
+        ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
 
@@ -194,15 +198,7 @@ class SignalFitter:
         if not len(wells):
             return None
         rising = (frames[:, wells] - frames[:1, wells]).astype(np.float32)
-        return sharpened(rising.mean(axis=1, dtype=np.float64), self._blur(index, wells))
-
-    def _blur(self, index, wells):
-        """Blur of the mean of reference wells; made anew only when other wells are pinned."""
-        known, blur = self._blurs.get(index, (None, None))
-        if not np.array_equal(known, wells):
-            blur = blur_matrix(self.regions[index].fit.delay_s[wells], self.clock)
-            self._blurs[index] = wells, blur
-        return blur
+        return sharpened(rising.mean(axis=1, dtype=np.float64), self.blurs[index])
 
     def _learn_one(self, index, samples, frames, empties):
         region = self.regions[index]

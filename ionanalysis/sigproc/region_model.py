@@ -190,18 +190,19 @@ class _Learner:
         for flow, zero in enumerate(self.zeros):
             fit.add(self.without_dark(flow)[zero])
         if signal is not None:
+            tables = self._template_tables()
             for flow, chosen in self.one_mers(signal):
                 amplitude = signal[flow, chosen] * self.size[chosen]
-                fit.add(self.without_dark(flow)[chosen] - amplitude[:, None] * self.template(flow, chosen), kind=1)
+                places = self.grid.place(self.fit.log_tau[chosen], self.fit.delay_s[chosen])
+                template = places.read(tables[self.sample.bases[flow]]).T
+                fit.add(self.without_dark(flow)[chosen] - amplitude[:, None] * template, kind=1)
         found = fit.solve(self.noise)
         for nuc in range(4):
             self._change(nuc, nuisance=found)
 
-    def template(self, flow, wells):
-        """Trace of one base in some wells, root-weighted and `centred`: (n_wells, n_frames)."""
-        model = self.models[self.sample.bases[flow]]
-        table = centred(self.grid.released(self.sample.clock, model.hydrogen), self.weight)
-        return self.grid.place(self.fit.log_tau[wells], self.fit.delay_s[wells]).read(table).T
+    def _template_tables(self):
+        """Trace of one base of each nucleotide, root-weighted and `centred`, at each node of the grid."""
+        return [centred(self.grid.released(self.sample.clock, model.hydrogen), self.weight) for model in self.models]
 
     def one_mers(self, signal):
         """Yield each flow whose 1-mers show, and the live wells of the sample that take one base in it."""
