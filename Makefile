@@ -23,6 +23,7 @@ test-checked: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.signals
 	$(BIN)/python -m benchmarks.calling
 	$(BIN)/python -m benchmarks.calling_resources
 

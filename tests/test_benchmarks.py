@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import bench_kernels, calling, run, tables  # noqa: E402
+from benchmarks import bench_kernels, calling, run, signals, tables  # noqa: E402
 from benchmarks.machine import yardstick_seconds  # noqa: E402
 from benchmarks.measure import measure  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
@@ -139,3 +139,17 @@ def test_figures_on_golden_data(golden, capsys):
     assert main(["--golden", str(golden)]) == 0
     shown = capsys.readouterr().out
     assert "errors per 100 aligned bases" in shown and "nan" not in shown
+
+
+def test_signals_of_a_chip_are_judged():
+    figures = signals.judged_chip((36, 36), 16, 1, {"difficulty": "plain"})
+    assert figures.rms < 0.1 < figures.plain_rms
+    assert figures.library > 0.98 and figures.false_library == 0
+    assert "+0 %" in signals.table({"plain": figures})[-1]
+
+
+def test_every_defect_of_the_signals_table_exists():
+    from ionanalysis.options.defects import preset
+
+    for name in (*signals.DIFFICULT, *signals.ONE_BY_ONE):
+        assert preset("plain", (name,)) != preset("plain")
