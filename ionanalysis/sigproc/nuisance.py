@@ -64,7 +64,7 @@ class NuisanceFit:
             return Nuisance(white, np.zeros((0, len(self.weight))))
         power, vectors = np.linalg.eigh(np.mean(known, axis=0))
         # Frames without weight and the offset are no degrees of freedom.
-        n_free = max(np.count_nonzero(self.weight > 0) - 1, 1)
+        n_free = max(int(np.count_nonzero(self.weight > 0)) - 1, 1)
         floor = power[-n_free:-N_DIRECTIONS].mean() if n_free > N_DIRECTIONS else white**2
         chosen = slice(len(power) - N_DIRECTIONS, None)
         beyond = np.sqrt(np.maximum(power[chosen] - floor, 0.0))
