@@ -24,6 +24,9 @@ from ionanalysis.sigproc import find_beads, fit_signals
 from ionanalysis.sigproc.stage import run_beadfind, run_signals
 from ionanalysis.wells import open_wells
 
+KEY_FLOWS = [0, 2, 5]
+"""Flows in which the library key TCAG takes one base, under TACG."""
+
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="benchmarks.golden", description=__doc__)
@@ -89,13 +92,29 @@ def real_images(folder):
     judged = truth.matches(WellFlag.BEAD | WellFlag.EMPTY)
     same = [truth.matches(flag) == beads.mask.matches(flag) for flag in (WellFlag.BEAD, WellFlag.EMPTY)]
     live = truth.matches(WellFlag.LIVE)
-    shipped = open_wells(folder / "1.wells", mask=truth)[:, :, :]
-    size = np.where(signals.copies > 0, signals.copies, 0)
-    rows = [("beads and empties that agree, %", 100 * np.logical_and(*same)[judged].mean(), None)]
-    for flow in (0, 2, 5):
-        found = signals.amplitude[:, :, flow] * size
-        rows.append((f"correlation in flow {flow}", np.corrcoef(shipped[:, :, flow][live], found[live])[0, 1], None))
-    return rows
+    empty = truth.matches(WellFlag.EMPTY)
+    found_live = beads.mask.matches(WellFlag.LIVE)
+    both = live & found_live
+    shipped = open_wells(folder / "1.wells", mask=truth)[:, :, : run.n_flows][both].astype(float)
+    found = signals[:, :, :][both].astype(float)
+    return [
+        ("beads and empties that agree, %", 100 * np.logical_and(*same)[judged].mean(), None),
+        ("live wells found, %", 100 * found_live[live].mean(), None),
+        ("empty wells called live", np.count_nonzero(empty & found_live), None),
+        *(
+            (f"correlation in flow {flow}", np.corrcoef(shipped[:, flow], found[:, flow])[0, 1], None)
+            for flow in KEY_FLOWS
+        ),
+        ("correlation, all flows pooled", np.corrcoef(shipped.ravel(), found.ravel())[0, 1], None),
+        ("the same, one gain per well", np.corrcoef(shipped.ravel(), _with_gain(found, shipped).ravel())[0, 1], None),
+        ("1-mer sd, wells' own gain", _own_sd(found), _own_sd(shipped)),
+    ]
+
+
+def _own_sd(signals):
+    """Scatter of the library key's 1-mers about the mean of their well."""
+    ones = signals[:, KEY_FLOWS]
+    return (ones / ones.mean(axis=1, keepdims=True)).std()
 
 
 def synthetic_wells(folder, scratch):

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import bench_kernels, calling, plugins, run, tables  # noqa: E402
+from benchmarks import bench_kernels, calling, plugins, run, signals, tables  # noqa: E402
 from benchmarks.machine import yardstick_seconds  # noqa: E402
 from benchmarks.measure import measure  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
@@ -146,3 +146,17 @@ def test_launching_plugins_can_be_measured(kind):
     figure = plugins.measured(kind, 4, 2)
     assert figure["n_holds"] > 2
     assert figure["wall_s"] > 0 < figure["launched_cpu_s"] > figure["bare_cpu_s"] > 0
+
+
+def test_signals_of_a_chip_are_judged():
+    figures = signals.judged_chip((36, 36), 16, 1, {"difficulty": "plain"})
+    assert figures.rms < 0.1 < figures.plain_rms
+    assert figures.library > 0.98 and figures.false_library == 0
+    assert "+0 %" in signals.table({"plain": figures})[-1]
+
+
+def test_every_defect_of_the_signals_table_exists():
+    from ionanalysis.options.defects import preset
+
+    for name in (*signals.DIFFICULT, *signals.ONE_BY_ONE):
+        assert preset("plain", (name,)) != preset("plain")

@@ -28,4 +28,7 @@ class SignalOptions(Options):
     learning_wells: int = option(
         600, "live wells per region that templates and scale are learned from", unit="wells", least=20, most=100_000
     )
+    row_noise: bool = option(True, "take off noise that the wells of a row share")
+    comparator_noise: bool = option(True, "take off noise that every fourth well of a column shares")
+    cross_talk: bool = option(True, "take off what neighbours add")
     copies_apart: bool = option(True, "store copies apart from signals in 1.wells")

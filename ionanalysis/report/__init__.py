@@ -25,7 +25,6 @@ from ionanalysis.report.sections import (
     quality_section,
     signal_section,
 )
-from ionanalysis.report.templates import page_templates
 
 __all__ = ["write_report"]
 

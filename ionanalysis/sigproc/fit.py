@@ -10,12 +10,15 @@ from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import Mask, WellFlag
 from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.sigproc.beadfind import cut_frames, find_beads, find_pinned, read_image, run_keys
+from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
 from ionanalysis.sigproc.frames import FrameClock
+from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
 from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_model import RegionSample, learn_region
 from ionanalysis.sigproc.signals import Signals
+from ionanalysis.sigproc.zero_level import ZeroLevel
 
 SAMPLE_BYTES = 400_000_000
 """Most memory for the traces that regions are learned from."""
@@ -85,10 +88,19 @@ class SignalFitter:
         self.references = [_references(region) for region in self.regions]
         self.models: list = [None] * len(self.regions)
         self.size = np.ones(self.shape, np.float32)
+        self.live = beads.mask.matches(WellFlag.LIVE)
+        self._measured = beads.mask.matches(WellFlag.LIVE | WellFlag.DUD)
+        self._noise_groups = _noise_groups(options, beads.block, run.offset[0])
+        self.cross_talk = 0.0
+        """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
         self._executor_context = region_threads(n_threads)
         self.clock = FrameClock.of(run.flow(0, slice(0, 1), slice(0, 1)))
-        self._blurs: dict = {}
+        # Wells that pin later are too few to change the blur.
+        self.blurs = [
+            blur_matrix(region.fit.delay_s[wells], self.clock) if len(wells) else None
+            for region, wells in zip(self.regions, self.references, strict=True)
+        ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
 
@@ -112,19 +124,23 @@ class SignalFitter:
                 empties[index].append(empty)
         work = partial(self._learn_one, samples=samples, frames=frames, empties=empties)
         self.models = list(self._each(work))
-        self._learn_sizes()
+        self._learn_from_keys()
 
     def flows(self):
         """Yield each flow and its signals, float32 of shape (rows, cols): 1 is one base, 0 where no well is live."""
+        levels = [ZeroLevel() for _ in self.regions]
         for flow, image in self._images(range(self.run.n_flows)):
-            raw = self._measure(flow, image)
+            raw = self._clear(flow, self._measure(flow, image), levels)
+            if self._noise_groups:
+                usable = self._measured & (self.first_pinned > flow)
+                raw = without_group_noise(raw, self.size, usable, self._noise_groups)
             duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
             yield flow, self._scaled(flow, raw)
 
     def copies(self):
         """Size of each live well's signal relative to a typical one, -1 elsewhere: float32 (rows, cols)."""
-        return np.where(self.beads.mask.matches(WellFlag.LIVE), self.size, -1).astype(np.float32)
+        return np.where(self.live, self.size, -1).astype(np.float32)
 
     def signals(self, amplitude):
         """Wrap measured amplitudes with what was learned."""
@@ -182,15 +198,7 @@ class SignalFitter:
         if not len(wells):
             return None
         rising = (frames[:, wells] - frames[:1, wells]).astype(np.float32)
-        return sharpened(rising.mean(axis=1, dtype=np.float64), self._blur(index, wells))
-
-    def _blur(self, index, wells):
-        """Blur of the mean of reference wells; made anew only when other wells are pinned."""
-        known, blur = self._blurs.get(index, (None, None))
-        if not np.array_equal(known, wells):
-            blur = blur_matrix(self.regions[index].fit.delay_s[wells], self.clock)
-            self._blurs[index] = wells, blur
-        return blur
+        return sharpened(rising.mean(axis=1, dtype=np.float64), self.blurs[index])
 
     def _learn_one(self, index, samples, frames, empties):
         region = self.regions[index]
@@ -202,12 +210,41 @@ class SignalFitter:
             RegionSample(self.clock, samples[index], frames[index], empties[index], bases, self.keys), region
         )
 
-    def _learn_sizes(self):
-        n_flows = max(key.n_flows for key in self.keys)
+    def _learn_from_keys(self):
+        """Learn cross-talk and the size of every live well's signal from the flows of the keys."""
+        n_flows = min(max(key.n_flows for key in self.keys) + FLOWS_BEYOND_KEY, self.run.n_flows)
         raw = np.array([self._measure(flow, image) for flow, image in self._images(range(n_flows))])
+        library = self.beads.mask.matches(WellFlag.LIB) & (self.first_pinned >= n_flows)
+        if self.options.cross_talk:
+            self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])
+        levels = [ZeroLevel() for _ in self.regions]
+        raw = np.array([self._clear(flow, values, levels) for flow, values in enumerate(raw)])
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
             wells = self.beads.mask.matches(flag)
             self.size[wells] = np.maximum(key_gain(raw[:, wells], key), 0.05)
+
+    def _clear(self, flow, raw, levels):
+        """Signals of a flow without what neighbours add, and without what 0-mers show."""
+        if self.cross_talk:
+            raw = without_cross_talk(raw, self.live, self.cross_talk, self.beads.tiles)
+        for tile, region, model, level in zip(self.beads.tiles, self.regions, self.models, levels, strict=True):
+            if model is not None:
+                inside = raw[tile.slices]
+                usable = (self.first_pinned[tile.slices] > flow).ravel()
+                silent = np.flatnonzero(self._silent(flow, region.flags) & usable)
+                place = region.fit.log_tau - model.mean_log_tau
+                level.follow(inside.ravel()[silent], place[silent])
+                measured = ((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0) & usable
+                inside -= np.where(measured, level.at(place), 0).reshape(inside.shape)
+        return raw
+
+    def _silent(self, flow, flags):
+        """Wells of a region that take no base in a flow, by their key or because they are duds."""
+        silent = (flags & WellFlag.DUD) > 0
+        for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
+            if flow in key.zeros:
+                silent |= (flags & flag) > 0
+        return silent
 
     def _measure(self, flow, image):
         raw = np.zeros(self.shape, np.float32)
@@ -233,7 +270,7 @@ class SignalFitter:
         return values.reshape(first.shape)
 
     def _scaled(self, flow, raw):
-        signal = np.where(self.beads.mask.matches(WellFlag.LIVE), raw / self.size, np.float32(0))
+        signal = np.where(self.live, raw / self.size, np.float32(0))
         nuc = self.run.flow_order.bases[flow]
         for tile, model in zip(self.beads.tiles, self.models, strict=True):
             if model is not None:
@@ -246,6 +283,14 @@ def _evenly(wells, most):
     if len(wells) <= most:
         return wells
     return wells[(np.arange(most) * len(wells)) // most]
+
+
+def _noise_groups(options, block, chip_row):
+    shape = block.n_rows, block.n_cols
+    found = [row_groups(shape)] if options.row_noise else []
+    if options.comparator_noise:
+        found.append(comparator_groups(shape, max(chip_row, 0) + block.row))
+    return found
 
 
 def _references(region):

@@ -1,24 +1,30 @@
 """From a trace to an amplitude: one optimal linear filter per well, built for each region and flow.
 
 A trace is modelled as ``gain * background + amplitude * template + dark + offset + nuisance + noise``. Background
-and template depend on the well's time constant and delay. Nuisance (scale, time constant and delay of
-the background, drift) has a Gaussian prior and only changes the weights: the amplitude is linear in the
-trace, ``f . (trace - gain * background - dark)`` with ``f = C^-1 s / (s . C^-1 s)``.
+and template depend on the well's time constant and delay. Nuisance (`Nuisance`: what region and well do not
+predict) has a Gaussian prior and only changes the weights: the amplitude is linear in the trace,
+``f . (trace - gain * background - dark)`` with ``f = C^-1 s / (s . C^-1 s)``.
 
 Filters of all wells span few dimensions. So traces are projected on these while reading, and every
 well combines its projections by coefficients read from a table.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from ionanalysis._core import traces as kernels
 from ionanalysis.sigproc.frames import FrameClock
-from ionanalysis.sigproc.nuisance import Nuisance, directions
+from ionanalysis.sigproc.nuisance import Nuisance
 from ionanalysis.sigproc.response import ResponseGrid
 
 N_VECTORS = 6
+
+_LEAST_WEIGHT = 1e-3
+
+DELAY_STEP_S = 0.02
+MOST_DELAY_S = 0.1
+"""Delays of flows beyond this are no jitter, seconds."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class FlowModel:
     clock : FrameClock
     grid : ResponseGrid
     tau_empty_s : float
-    variance : ndarray of shape (n_frames,)
-        Variance of each frame, counts squared.
+    weight : ndarray of shape (n_frames,)
+        Weights of frames.
     nuisance : Nuisance
     hydrogen : ndarray of shape (n_frames,)
         Hydrogen set free by one base until each frame, counts.
@@ -42,7 +48,7 @@ class FlowModel:
     clock: FrameClock
     grid: ResponseGrid
     tau_empty_s: float
-    variance: np.ndarray
+    weight: np.ndarray
     nuisance: Nuisance
     hydrogen: np.ndarray
     dark: np.ndarray
@@ -53,7 +59,7 @@ class FlowModel:
         Parameters
         ----------
         empty : ndarray of shape (n_frames,)
-            Typical empty trace of the nucleotide; what single flows differ from it hardly changes the weights.
+            Typical empty trace of the nucleotide, from which the delay of a flow is told.
         operator : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
             From empty traces to backgrounds at each node.
 
@@ -61,36 +67,32 @@ class FlowModel:
         -------
         FilterPlan
         """
-        background = operator @ empty
-        filters = self._filters(background, self.grid.released(self.clock, self.hydrogen))
+        template = self.grid.released(self.clock, self.hydrogen)
+        filters = self._filters(template)
+        later = np.gradient(template, self.grid.delays_s[1] - self.grid.delays_s[0], axis=1)
+        delay_gain = (filters * later).sum(axis=2, keepdims=True)
         # Rows of the basis span the filters; three of them would do for most chips.
         basis = np.linalg.svd(filters.reshape(-1, filters.shape[2]), full_matrices=False)[2][:N_VECTORS]
-        fixed = np.concatenate([filters @ basis.T, filters @ self.dark.T], axis=2)
+        fixed = np.concatenate([filters @ basis.T, filters @ self.dark.T, delay_gain], axis=2)
         against = (filters[:, :, None, :] @ operator)[:, :, 0, :]
         return FilterPlan(
             self.grid,
+            FlowDelay.of(self.clock, empty, self.weight),
             basis.astype(np.float32),
             np.ascontiguousarray(fixed, np.float32),
             filters.astype(np.float32),
             against.astype(np.float32),
         )
 
-    def nuisance_vectors(self, background):
-        """Directions of offset and nuisance, one standard deviation each: (n_taus, n_delays, 5, n_frames)."""
-        tau_step = self.grid.log_taus[1] - self.grid.log_taus[0]
-        units = directions(background, tau_step, self.grid.delays_s[1] - self.grid.delays_s[0])
-        widths = np.array(astuple(self.nuisance))
+    def _filters(self, template):
+        variance = self.nuisance.white**2 / np.maximum(self.weight, _LEAST_WEIGHT)
         # Offsets are free: far wider than any noise.
-        offset = np.full((*background.shape[:2], 1, background.shape[2]), 1e3)
-        return np.concatenate([offset, units * widths[:, None]], axis=2)
-
-    def _filters(self, background, template):
-        vectors = self.nuisance_vectors(background)
-        weighed = vectors / self.variance
-        small = np.eye(vectors.shape[2]) + weighed @ np.swapaxes(vectors, 2, 3)
+        vectors = np.concatenate([np.full((1, len(variance)), 1e3), self.nuisance.directions])
+        weighed = vectors / variance
+        small = np.eye(len(vectors)) + weighed @ vectors.T
         # Woodbury: C^-1 s = (s - D (1 + D' V^-1 D)^-1 D' V^-1 s) / V.
-        inside = np.linalg.solve(small, weighed @ template[..., None])
-        filters = (template - (np.swapaxes(vectors, 2, 3) @ inside)[..., 0]) / self.variance
+        inside = np.linalg.solve(small, weighed @ np.swapaxes(template, 1, 2))
+        filters = (template - np.swapaxes(inside, 1, 2) @ vectors) / variance
         return filters / np.maximum((filters * template).sum(axis=2, keepdims=True), 1e-12)
 
 
@@ -101,14 +103,17 @@ class FilterPlan:
     Parameters
     ----------
     grid : ResponseGrid
+    flow_delay : FlowDelay
     basis : ndarray of shape (n_vectors, n_frames), float32
-    fixed : ndarray of shape (n_taus, n_delays, n_vectors + 2), float32
-        Coefficients of the projections; then filter times both dark traces.
+    fixed : ndarray of shape (n_taus, n_delays, n_vectors + 3), float32
+        Coefficients of the projections; then filter times both dark traces; then what the filter of a node makes of
+        a template that comes a second later, less 1 and to first order.
     of_empty, of_background : ndarray of shape (n_taus, n_delays, n_frames), float32
         What the filter of a node makes of an empty trace, and of the background that follows from it.
     """
 
     grid: ResponseGrid
+    flow_delay: "FlowDelay"
     basis: np.ndarray
     fixed: np.ndarray
     of_empty: np.ndarray
@@ -139,8 +144,35 @@ class FilterPlan:
         levels = np.stack([self.of_empty @ empty, self.of_background @ empty], axis=2)
         table = np.concatenate([self.fixed, levels], axis=2)
         values = self.grid.place(fit.log_tau, fit.delay_s).read(table)
-        dark, dark_slope, of_empty, of_background = values[n_vectors:]
+        dark, dark_slope, delay_gain, of_empty, of_background = values[n_vectors:]
         found = (values[:n_vectors] * projections).sum(axis=0) + of_empty
         found -= fit.gain.astype(np.float32) * of_background
         found -= dark + (fit.log_tau - mean_log_tau).astype(np.float32) * dark_slope
-        return found
+        # A flow that comes late shows less of each base to filters that expect it in time.
+        return found / np.clip(1 + delay_gain * np.float32(self.flow_delay.seconds(empty)), 0.5, 2)
+
+
+@dataclass(frozen=True)
+class FlowDelay:
+    """Tells by the empties how much later than usual a flow came.
+
+    Parameters
+    ----------
+    towards : ndarray of shape (2, n_frames), float64
+        Products with an empty trace give its size and its size times its delay in seconds.
+    """
+
+    towards: np.ndarray
+
+    @classmethod
+    def of(cls, clock, typical, weight):
+        """From the typical empty trace of a nucleotide: least squares on it and its derivative."""
+        earlier, later = (clock.delayed(typical, delay) for delay in (-DELAY_STEP_S, DELAY_STEP_S))
+        design = np.stack([typical, (later - earlier) / (2 * DELAY_STEP_S)], axis=1)
+        root = np.sqrt(weight)[:, None]
+        return cls(np.linalg.pinv(design * root) * root.T)
+
+    def seconds(self, empty):
+        """Delay of a flow by its mean empty trace, seconds; at most `MOST_DELAY_S` either way."""
+        size, moment = self.towards @ empty
+        return float(np.clip(moment / size, -MOST_DELAY_S, MOST_DELAY_S)) if size > 0 else 0.0

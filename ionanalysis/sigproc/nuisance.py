@@ -1,93 +1,77 @@
-"""How much flows differ from what their region and wells predict: widths of the nuisance priors."""
+"""What traces have beside background and signal: white noise, and a few shapes that vary from flow to flow.
+
+No model of a real chip is complete: scale, timing and buffering of the background differ a little from what region and
+well predict, baselines wander, and beads release hydrogen at their own pace. All of it shows in the residuals of
+flows whose signal is known; their principal components are the directions that an amplitude must not be led by.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+N_DIRECTIONS = 2
+"""Most directions. The first ones are what the background leaves; later ones cost more signal than they hold noise."""
+
+LEAST_TRACES = 30
+
+_MOST_ENERGY = 15
+"""Energies further above the median are odd: of a single normal direction it leaves out one in a hundred."""
+
 
 @dataclass(frozen=True)
 class Nuisance:
-    """Standard deviations, per well and flow, of what may vary besides the amplitude.
+    """Covariance of residuals: white noise, and independent normal amounts of each direction.
 
     Parameters
     ----------
-    drift : float
-        Straight drift, counts over the whole flow.
-    gain : float
-        Scale of the background.
-    log_tau : float
-        Logarithm of the time constant that the background passes.
-    delay_s : float
-        Delay of the background, seconds.
+    white : float
+        Standard deviation of a base frame of weight 1, counts.
+    directions : ndarray of shape (n_directions, n_frames), float64
+        One standard deviation of each, counts, whatever their offsets.
     """
 
-    drift: float = 0.5
-    gain: float = 0.002
-    log_tau: float = 0.005
-    delay_s: float = 0.001
-
-
-WIDE = Nuisance(drift=3.0, gain=0.01, log_tau=0.03, delay_s=0.004)
-"""Where learning starts: wider than any chip seen, as estimates shrink faster than they grow."""
-
-
-def directions(background, log_tau_step, delay_step_s):
-    """What one unit of each nuisance adds to a trace: (n_taus, n_delays, 4, n_frames), order as in `Nuisance`."""
-    drift = np.broadcast_to(np.linspace(-0.5, 0.5, background.shape[2]), background.shape)
-    return np.stack(
-        [
-            drift,
-            background,
-            np.gradient(background, log_tau_step, axis=0),
-            np.gradient(background, delay_step_s, axis=1),
-        ],
-        axis=2,
-    )
+    white: float
+    directions: np.ndarray
 
 
 class NuisanceFit:
-    """Gathers what known 0-mers leave, and finds the variances that explain it.
+    """Gathers residuals and splits their covariance into directions and white noise.
 
-    Expectation-maximisation for variance components: each residual is nuisance directions times
-    normal coefficients, plus white noise. What noise alone causes is not taken for nuisance.
+    Parameters
+    ----------
+    weight : ndarray of shape (n_frames,)
+        Weights that the residuals' roots carry; frames of weight 0 do not count.
     """
 
-    def __init__(self, noise):
-        self.noise = noise
-        self.parts = []
+    def __init__(self, weight):
+        self.weight = weight
+        self.covariances: list = [[], []]
 
-    def add(self, left, vectors):
-        """Add residuals (n_wells, n_frames) and the directions (4, n_frames), both root-weighted and centred."""
-        if len(left):
-            # A few odd wells (half empty, mixed, no 0-mers after all) must not widen the priors of all.
-            energy = (left.astype(float) ** 2).sum(axis=1)
-            left = left[energy <= 3 * np.median(energy)]
-            projected = left.astype(float) @ vectors.T
-            self.parts.append((len(left), vectors @ vectors.T, projected.T @ projected))
+    def add(self, left, *, kind=0):
+        """Add residuals (n_wells, n_frames), root-weighted and `centred`; `kind` 0 of 0-mers, 1 of 1-mers."""
+        if not len(left):
+            return
+        left = left.astype(float)
+        # A few odd wells (half empty, mixed, no 0-mers after all) must not tell what all are like.
+        energy = (left**2).sum(axis=1)
+        left = left[energy <= _MOST_ENERGY * np.median(energy)]
+        self.covariances[kind].append((len(left), left.T @ left))
 
-    def solve(self, *, n_rounds=60, freedom=4 / 3):
-        """The widths.
+    def solve(self, white):
+        """The `Nuisance`; `white` is the noise where there are too few residuals to tell."""
+        known = [part for part in map(_mean_covariance, self.covariances) if part is not None]
+        if not known:
+            return Nuisance(white, np.zeros((0, len(self.weight))))
+        power, vectors = np.linalg.eigh(np.mean(known, axis=0))
+        # Frames without weight and the offset are no degrees of freedom.
+        n_free = max(int(np.count_nonzero(self.weight > 0)) - 1, 1)
+        floor = power[-n_free:-N_DIRECTIONS].mean() if n_free > N_DIRECTIONS else white**2
+        chosen = slice(len(power) - N_DIRECTIONS, None)
+        beyond = np.sqrt(np.maximum(power[chosen] - floor, 0.0))
+        root = np.sqrt(np.where(self.weight > 0, self.weight, np.inf))
+        return Nuisance(float(np.sqrt(floor)), beyond[:, None] * vectors[:, chosen].T / root)
 
-        Parameters
-        ----------
-        n_rounds : int
-        freedom : float
-            Gain and time constant were fitted to few flows, the same that are looked at here: their
-            variances are raised by this factor.
 
-        Returns
-        -------
-        Nuisance
-        """
-        variance = np.array([WIDE.drift, WIDE.gain, WIDE.log_tau, WIDE.delay_s]) ** 2
-        total = sum(count for count, _, _ in self.parts)
-        if total < 30:
-            return Nuisance()
-        counts, normal, products = (np.array(part) for part in zip(*self.parts, strict=True))
-        for _ in range(n_rounds):
-            spread = np.linalg.inv(normal / self.noise**2 + np.diag(1 / variance))
-            each = spread @ products @ spread / self.noise**4 + counts[:, None, None] * spread
-            new = np.einsum("pii->i", each)
-            variance = np.maximum(new / total, 1e-14)
-        variance[1:3] *= freedom
-        return Nuisance(*(float(width) for width in np.sqrt(variance)))
+def _mean_covariance(parts):
+    count = sum(n for n, _ in parts)
+    return sum(products for _, products in parts) / count if count >= LEAST_TRACES else None

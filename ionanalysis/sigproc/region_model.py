@@ -8,11 +8,16 @@ from ionanalysis.io.mask import WellFlag
 from ionanalysis.sigproc.flow_filter import FlowModel
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import key_gain
-from ionanalysis.sigproc.nuisance import Nuisance, NuisanceFit, directions
+from ionanalysis.sigproc.nuisance import LEAST_TRACES, NuisanceFit
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.scale import HomopolymerScale, learn_scale, one_mer_peaks
 from ionanalysis.sigproc.templates import HydrogenFit
 from ionanalysis.sigproc.wellfit import centred
+from ionanalysis.sigproc.zero_level import ZeroLevel
+
+EARLY_S = 0.25
+"""How long before the empties move visibly hydrogen may be set free, seconds: beads meet the nucleotide's front,
+and empties lag behind the bulk by their own time constant."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def learn_region(sample, beads):
     learner.learn_key_templates()
     for _ in range(2):
         learner.learn_templates(learner.measure())
-    signal = learner.measure()
+        learner.learn_nuisance(learner.measure())
+    signal = learner.measure(levelled=True)
     live = signal[:, learner.kind >= 0]
     first_flow = max(key.n_flows for key in sample.keys) + 1
     scale = learn_scale(live, sample.bases, first_flow)
@@ -104,21 +110,22 @@ class _Learner:
                 sample.clock,
                 self.grid,
                 beads.tau_empty_s,
-                self.noise**2 / np.maximum(self.weight, 1e-3),
-                Nuisance(),
+                self.weight,
+                NuisanceFit(self.weight).solve(self.noise),
                 np.zeros(n_frames),
                 np.zeros((2, n_frames)),
             )
             for _ in range(4)
         ]
         self.operator = self.grid.buffered(sample.clock, np.eye(n_frames), beads.tau_empty_s)
+        self.zeros = self._known_zeros()
         self.left = [self._residual(flow) for flow in range(len(sample.frames))]
 
     def _onset(self, nuc):
-        """Time at which the bulk of a nucleotide's flows starts to move, less one frame."""
+        """Time at which the bulk of a nucleotide's flows starts to move, less `EARLY_S`."""
         mean = self._mean_empty(nuc)
         first = int(np.argmax(np.abs(mean - mean[0]) > 0.02 * np.ptp(mean)))
-        return self.sample.clock.mid_s[max(first - 1, 0)]
+        return self.sample.clock.mid_s[first] - EARLY_S
 
     def _mean_empty(self, nuc):
         """Mean empty trace of a nucleotide's flows; of all flows if it was not flown."""
@@ -134,24 +141,32 @@ class _Learner:
         traces = centred((frames - frames[:1]).T.astype(np.float32), self.weight)
         return (traces - self.fit.gain[:, None] * background).astype(np.float32)
 
-    def known_zeros(self, flow):
-        """Sampled wells that take no base in a flow, by their key or because they are duds."""
-        zero = self.kind < 0
-        for index, key in enumerate(self.sample.keys):
-            if flow < key.n_flows and key.expected[flow] == 0:
-                zero = zero | (self.kind == index)
-        return zero
+    def _known_zeros(self):
+        """For each flow, the sampled wells that take no base in it: bool of shape (n_flows, n_sample).
 
-    def learn_dark(self, *, least_wells=30):
+        Live wells, by their key; and duds for nucleotides of which no key tells, as on real chips some duds hold a
+        little of everything.
+        """
+        zeros = np.zeros((len(self.sample.frames), len(self.kind)), bool)
+        for index, key in enumerate(self.sample.keys):
+            for flow in key.zeros:
+                zeros[flow] |= self.kind == index
+        for nuc in range(4):
+            flows = self.sample.bases == nuc
+            if np.count_nonzero(zeros[flows]) < LEAST_TRACES:
+                zeros[flows] |= self.kind < 0
+        return zeros
+
+    def learn_dark(self):
         """Mean of what known 0-mers leave, per nucleotide: constant, and along the time constant."""
         root = np.sqrt(np.maximum(self.weight, 1e-9))
         for nuc in range(4):
             rows, places = [], []
             for flow in np.flatnonzero(self.sample.bases == nuc):
-                zero = self.known_zeros(flow)
+                zero = self.zeros[flow]
                 rows.append(self.left[flow][zero])
                 places.append(self.fit.log_tau[zero] - self.mean_log_tau)
-            if sum(map(len, rows)) < least_wells:
+            if sum(map(len, rows)) < LEAST_TRACES:
                 continue
             left, place = np.concatenate(rows), np.concatenate(places)
             design = np.stack([np.ones(len(place)), place], axis=1)
@@ -169,20 +184,32 @@ class _Learner:
         place = (self.fit.log_tau - self.mean_log_tau)[:, None]
         return self.left[flow] - (dark[0] + place * dark[1]) * root
 
-    def learn_nuisance(self):
-        """Widths of the nuisance priors, from what known 0-mers leave."""
-        fit = NuisanceFit(self.noise)
-        steps = self.grid.log_taus[1] - self.grid.log_taus[0], self.grid.delays_s[1] - self.grid.delays_s[0]
-        middle = len(self.grid.log_taus) // 2, len(self.grid.delays_s) // 2
-        for flow, empty in enumerate(self.sample.empties):
-            zero = self.known_zeros(flow)
-            if zero.any():
-                background = self.operator @ empty
-                vectors = directions(background, *steps)[middle]
-                fit.add(self.without_dark(flow)[zero], centred(vectors, self.weight))
-        found = fit.solve()
+    def learn_nuisance(self, signal=None):
+        """What residuals have in common: of known 0-mers and, where `signal` is known, of 1-mers."""
+        fit = NuisanceFit(self.weight)
+        for flow, zero in enumerate(self.zeros):
+            fit.add(self.without_dark(flow)[zero])
+        if signal is not None:
+            tables = self._template_tables()
+            for flow, chosen in self.one_mers(signal):
+                amplitude = signal[flow, chosen] * self.size[chosen]
+                places = self.grid.place(self.fit.log_tau[chosen], self.fit.delay_s[chosen])
+                template = places.read(tables[self.sample.bases[flow]]).T
+                fit.add(self.without_dark(flow)[chosen] - amplitude[:, None] * template, kind=1)
+        found = fit.solve(self.noise)
         for nuc in range(4):
             self._change(nuc, nuisance=found)
+
+    def _template_tables(self):
+        """Trace of one base of each nucleotide, root-weighted and `centred`, at each node of the grid."""
+        return [centred(self.grid.released(self.sample.clock, model.hydrogen), self.weight) for model in self.models]
+
+    def one_mers(self, signal):
+        """Yield each flow whose 1-mers show, and the live wells of the sample that take one base in it."""
+        live = np.flatnonzero(self.kind >= 0)
+        peaks = one_mer_peaks(signal[:, live])
+        for flow in np.flatnonzero(np.isfinite(peaks)):
+            yield flow, live[np.abs(signal[flow, live] / peaks[flow] - 1) < 0.25]
 
     def learn_key_templates(self):
         """First hydrogen curves, from the keys' 1-mers; a nucleotide without any takes the others' mean."""
@@ -212,27 +239,36 @@ class _Learner:
         """Filters of each nucleotide, with what is known so far."""
         return [model.plan(self._mean_empty(nuc), self.operator) for nuc, model in enumerate(self.models)]
 
-    def measure(self):
-        """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated."""
+    def measure(self, *, levelled=False):
+        """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated.
+
+        `levelled`: without what 0-mers show in each flow. Templates are learned with it, as traces have it.
+        """
         plans = self.plans()
-        found = np.array(
-            [
-                plans[base].amplitudes(frames, empty, self.fit, self.mean_log_tau)
-                for base, empty, frames in zip(self.sample.bases, self.sample.empties, self.sample.frames, strict=True)
-            ]
-        )
+        found = np.empty((len(self.sample.frames), len(self.kind)), np.float32)
+        for flow, base in enumerate(self.sample.bases):
+            frames, empty = self.sample.frames[flow], self.sample.empties[flow]
+            found[flow] = plans[base].amplitudes(frames, empty, self.fit, self.mean_log_tau)
+        if levelled:
+            self._take_level_off(found)
         for index, key in enumerate(self.sample.keys):
             chosen = self.kind == index
             self.size[chosen] = np.maximum(key_gain(found[:, chosen], key), 0.05)
         return found / np.where(self.kind >= 0, self.size, 1.0)
+
+    def _take_level_off(self, found):
+        level, place = ZeroLevel(), self.fit.log_tau - self.mean_log_tau
+        for flow, amplitude in enumerate(found):
+            silent = self.zeros[flow] | (self.kind < 0)
+            level.follow(amplitude[silent], place[silent])
+            amplitude -= level.at(place)
 
     def learn_templates(self, signal):
         """Hydrogen curves from all 1-mers, anchored so that 1-mers of every nucleotide are 1 at the start."""
         live = np.flatnonzero(self.kind >= 0)
         peaks = one_mer_peaks(signal[:, live])
         fits = [HydrogenFit(self.sample.clock, self.weight) for _ in range(4)]
-        for flow in np.flatnonzero(np.isfinite(peaks)):
-            chosen = live[np.abs(signal[flow, live] / peaks[flow] - 1) < 0.25]
+        for flow, chosen in self.one_mers(signal):
             amplitude = signal[flow, chosen] * self.size[chosen]
             fits[self.sample.bases[flow]].add(
                 self.without_dark(flow)[chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]

@@ -50,11 +50,10 @@ class HydrogenFit:
         """
         n_frames = self.clock.n_frames
         normal, right = np.zeros((n_frames, n_frames)), np.zeros(n_frames)
-        root = np.sqrt(self.weight)
         for (tau_node, delay_node), (product, power) in sorted(self.sums.items()):
             operator = centred(release_operator(self.clock, tau_node, delay_node).T, self.weight).T
             normal += power * operator.T @ operator
-            right += operator.T @ (root * product)
+            right += operator.T @ product
         bend = np.diff(np.eye(n_frames), n=2, axis=0) / np.gradient(self.clock.mid_s)[1:-1, None] * self.clock.base_s
         normal += (noise / (height / 40)) ** 2 * bend.T @ bend
         before = self.clock.mid_s < onset_s
