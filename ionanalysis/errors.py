@@ -43,6 +43,12 @@ class InterruptedRunError(IonAnalysisError):
     exit_code = 4
 
 
+class LostWorkerError(IonAnalysisError):
+    """Workers die, and new ones die, too; `--resume` can finish the run elsewhere."""
+
+    exit_code = 4
+
+
 def expect_shape(name, array, shape, meaning):
     """Raise `InputError` unless `array` has `shape`.
 
