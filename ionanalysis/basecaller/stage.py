@@ -16,9 +16,16 @@ from ionanalysis.basecaller.about import RunFacts
 from ionanalysis.basecaller.adapter import check_adapter
 from ionanalysis.basecaller.bam_files import BamFiles, HeaderFacts
 from ionanalysis.basecaller.barcodes import barcode_templates, template_signals
+from ionanalysis.basecaller.blocks import (
+    TALLY_FILE,
+    SharedByBlocks,
+    join_block_bams,
+    load_tally,
+    paste_masks,
+    save_tally,
+)
 from ionanalysis.basecaller.calibration import CallCalibration, load_calibration
 from ionanalysis.basecaller.chip import OpenChip, open_chip
-from ionanalysis.basecaller.clonal import model_of
 from ionanalysis.basecaller.datasets import library_dataset, read_datasets, tf_dataset
 from ionanalysis.basecaller.finish import FinishPlan
 from ionanalysis.basecaller.inputs import BasecallerInputs
@@ -39,7 +46,14 @@ from ionanalysis.options.filters import FilterOptions, TrimOptions
 from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.options.stage import StageOptions
 
-__all__ = ["BasecallerInputs", "BasecallerOptions", "BasecallerResult", "run_basecaller", "run_phase_estimation"]
+__all__ = [
+    "BasecallerInputs",
+    "BasecallerOptions",
+    "BasecallerResult",
+    "merge_blocks",
+    "run_basecaller",
+    "run_phase_estimation",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +101,7 @@ def run_basecaller(
     *,
     executor=None,
     phase=None,
+    shared=None,
     command_line="",
     version="",
     progress=None,
@@ -104,6 +119,9 @@ def run_basecaller(
         Where regions are called; all cores by default.
     phase : PhaseEstimate, optional
         CF, IE, DR to use; as `options.phase` say by default.
+    shared : SharedByBlocks, optional
+        For one block of a chip: what it shares with the others, besides its counts, which are kept in ``tally.h5``
+        for `merge_blocks`.
     command_line : str
         For the @PG line and BaseCaller.json.
     version : str
@@ -137,6 +155,7 @@ def run_basecaller(
                 options,
                 executor=own,
                 phase=phase,
+                shared=shared,
                 command_line=command_line,
                 version=version,
                 progress=progress,
@@ -152,7 +171,12 @@ def run_basecaller(
     _make_folders(output_dir)
     write_json(output_dir / "progress_basecaller.json", {"percent_complete": 0})
     n_workers = getattr(executor, "_max_workers", None)
-    phase = phase or chip.phase(options.phase, n_workers)
+    if shared is None:
+        shared = SharedByBlocks.of_chip(chip, options, output_dir, n_workers, phase)
+        is_block = False
+    else:
+        chip, is_block = replace(chip, choice=shared.choice), True
+    phase = shared.phase
     plan = _plan(inputs, options, chip.flow_order, phase)
     job = CallJob(
         chip.source,
@@ -163,7 +187,7 @@ def run_basecaller(
         inputs.run_id,
         inputs.offset,
         options.clonality,
-        model_of(chip.reads(), options, output_dir),
+        shared.clonal_model,
         options.flow_tags,
         calibration,
     )
@@ -173,13 +197,67 @@ def run_basecaller(
     if tally.n_bad_values and note:
         names = ", ".join(map(str, inputs.wells_paths))
         note(f"{names}: {tally.n_bad_values} signals of {tally.n_values} are no finite numbers; taken as 0.")
-    run.write(tally, verdicts, barcodes)
-    bams = tuple(
-        output_dir / dataset.bam_name
-        for dataset in (*plan.library.datasets, *tf_dataset(inputs.run_id).datasets)
-        if (output_dir / dataset.bam_name).exists()
+    run.write(tally, run.final_flags(verdicts), barcodes)
+    if is_block:
+        save_tally(output_dir / TALLY_FILE, tally)
+    return BasecallerResult(output_dir, tally, phase, run.written_bams())
+
+
+def merge_blocks(inputs, blocks, output_dir, options, shared, *, n_workers=None, command_line="", version=""):
+    """Put the results of blocks together: the files of ``basecaller_results`` of the whole chip.
+
+    Parameters
+    ----------
+    inputs : BasecallerInputs
+        Of the whole chip.
+    blocks : dict of Block to path
+        Folders that `run_basecaller` left, in the order in which their reads are written. Wells of other
+        blocks have no reads.
+    output_dir : path
+    options : BasecallerOptions
+        Those that the blocks were called with.
+    shared : SharedByBlocks
+        Of the whole chip.
+    n_workers : int, optional
+    command_line, version : str
+        As in `run_basecaller`.
+
+    Returns
+    -------
+    BasecallerResult
+
+    Raises
+    ------
+    InputError, OutputError
+        If a block's file is missing or damaged; if a file cannot be written.
+    """
+    started, output_dir = datetime.now().astimezone(), Path(output_dir)
+    chip = open_chip(inputs, options.stage)
+    _make_folders(output_dir)
+    plan = _plan(inputs, options, chip.flow_order, shared.phase)
+    calibration = _calibration(inputs, options, chip)
+    job = CallJob(
+        chip.source,
+        plan,
+        shared.phase,
+        options.solver,
+        options.stage,
+        inputs.run_id,
+        inputs.offset,
+        calibration=calibration,
     )
-    return BasecallerResult(output_dir, tally, phase, bams)
+    facts = _facts(inputs, output_dir, options, chip, started, n_workers, command_line, version)
+    run = _Run(facts, options, job, chip)
+    tally = Tally.empty(plan)
+    for folder in blocks.values():
+        tally.add(load_tally(folder / TALLY_FILE, Tally.empty(plan)))
+    names = [dataset.bam_name for dataset in plan.library.datasets]
+    unfiltered = [f"{folder}/{name}" for folder in ("unfiltered.trimmed", "unfiltered.untrimmed") for name in names]
+    own = [dataset.bam_name for dataset in tf_dataset(inputs.run_id).datasets]
+    join_block_bams(list(blocks.values()), output_dir, names + own + unfiltered)
+    uncalled = run.final_flags(np.full(chip.mask.shape, NOT_READ, np.int8))
+    run.write(tally, *paste_masks(blocks, chip.mask.shape, uncalled))
+    return BasecallerResult(output_dir, tally, shared.phase, run.written_bams())
 
 
 def run_phase_estimation(inputs, output_dir, options=None, *, n_threads=None, command_line="", version=""):
@@ -351,8 +429,14 @@ class _Run:
             for family, (folder, datasets, key) in places.items()
         }
 
-    def write(self, tally, verdicts, barcodes):
-        """Write everything but the BAM files."""
+    def written_bams(self):
+        """Paths of the main BAM files with at least one read."""
+        datasets = (*self.job.plan.library.datasets, *tf_dataset(self.facts.inputs.run_id).datasets)
+        paths = (self.facts.output_dir / dataset.bam_name for dataset in datasets)
+        return tuple(path for path in paths if path.exists())
+
+    def write(self, tally, final, barcodes):
+        """Write everything but the BAM files; `final` are the flags of `final_flags`."""
         folder, plan = self.facts.output_dir, self.job.plan
         date = self.facts.started.strftime("%Y-%m-%dT%H:%M:%S")
         write_json(
@@ -363,7 +447,6 @@ class _Run:
         write_json(folder / "datasets_tf.json", tf)
         run_files.write_barcode_filter(folder / "barcodeFilter.txt", plan, tally)
         run_files.write_end_barcode_counts(folder / "EndBarcodeReadCounts.csv", plan, tally)
-        final = self._final_flags(verdicts)
         write_mask(folder / "basecaller.bfmask.bin", Mask(final))
         write_barcode_mask(folder / "barcodeMask.bin", barcodes)
         for name, counts in (("unfiltered.trimmed", tally.trimmed), ("unfiltered.untrimmed", tally.untrimmed)):
@@ -379,7 +462,7 @@ class _Run:
         write_json(folder / "BaseCaller.json", self._summary(tally))
         write_json(folder / "progress_basecaller.json", {"percent_complete": 100})
 
-    def _final_flags(self, verdicts):
+    def final_flags(self, verdicts):
         """The mask with the five bits of base calling set anew."""
         new = np.zeros(len(Verdict) + 1, np.uint16)
         for verdict, flag in MASK_FLAGS.items():

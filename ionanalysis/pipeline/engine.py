@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from json import dumps
@@ -39,6 +39,8 @@ class PipelineResult:
     n_bases: int
     bam_paths: tuple[Path, ...]
     report_path: Path | None
+    failed_blocks: tuple[tuple[str, str], ...] = ()
+    """Name of each block without a result, and what is wrong with it."""
 
 
 def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
@@ -89,8 +91,10 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     make_folders(request.result_dir)
     _sweep(request.result_dir)
     prepare_result(request, source.facts, barcode_set)
+    sums = checksums(source.inputs, request.run_dir)
+    plan = replace(source.blocks, checksums=sums) if source.blocks else None
     options = {name: values for stage in stages for name, values in _stage_options(stage, request).items()}
-    record = RunRecord.begin(request, source.facts, checksums(source.inputs, request.run_dir), options)
+    record = RunRecord.begin(request, source.facts, sums, options)
     n_threads = request.n_threads or worker_count(request.executor)
     given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
     ran: list[str] = []
@@ -104,11 +108,14 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
             continue
         # What later stages left rests on what is now made anew, also where they are not asked for in this call.
         record.forget(names[names.index(name) :])
-        context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name), note)
+        context = StageContext(
+            request, source.facts, barcode_set, n_threads, partial(progress, name), note, plan, key["options"]
+        )
         _run_stage(stage, context, record, key)
         ran.append(name)
-    record.close("done")
-    return _result(request, source.facts, record, tuple(ran), tuple(skipped))
+    failed = _failed_blocks(plan)
+    record.close("incomplete" if failed else "done")
+    return _result(request, source.facts, record, tuple(ran), tuple(skipped), failed)
 
 
 def worker_count(spec):
@@ -139,6 +146,8 @@ def _run_stage(stage, context, record, key):
     record.finish(stage.name, time.monotonic() - started, outputs)
     for changed in stage.changes:
         record.refresh(changed)
+    if failed := _failed_blocks(context.blocks):
+        record.mark_incomplete(stage.name, failed)
 
 
 def _stage_options(stage, request):
@@ -174,7 +183,7 @@ def _expect_room(request, stages):
     if request.result_dir.exists() and request.run_dir.exists() and request.result_dir.samefile(request.run_dir):
         raise UsageError(f"{request.result_dir}: holds the raw data; name another directory for the result.")
     record = RunRecord.read(request.result_dir)
-    if record and record.content.get("status") == "done" and not (request.resume or request.remake):
+    if record and record.content.get("status") in ("done", "incomplete") and not (request.resume or request.remake):
         raise UsageError(
             f"{request.result_dir}: holds a finished result; use --resume to add to it, --from STAGE to make part "
             "of it again, or another directory."
@@ -189,7 +198,11 @@ def _sweep(result_dir):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _result(request, facts, record, ran, skipped):
+def _failed_blocks(plan):
+    return {block.name: message for block, message in plan.failed.items()} if plan else {}
+
+
+def _result(request, facts, record, ran, skipped, failed):
     result_dir = request.result_dir
     groups = _read_groups(result_dir / "basecaller_results" / "datasets_basecaller.json")
     report_path = result_dir / "report.html"
@@ -203,6 +216,7 @@ def _result(request, facts, record, ran, skipped):
         n_bases=sum(int(group.get("total_bases", 0)) for group in groups),
         bam_paths=tuple(sorted((result_dir / "basecaller_results").glob("*.basecaller.bam"))),
         report_path=report_path if report_path.exists() else None,
+        failed_blocks=tuple(failed.items()),
     )
 
 
