@@ -39,6 +39,8 @@ class Patience:
     """Longest time between two images."""
     poll_s: float = 1.0
     """Time between two looks."""
+    settle_s: float = 60.0
+    """Time after which a last image that has not changed is complete, though nothing says that the run has ended."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,8 +89,6 @@ class Run:
     def flow(self, flow, rows=slice(None), cols=slice(None), *, check=True):
         """Image of a flow, or of a window of it, decoded on first use; see `ionanalysis.io.dat.read_dat`."""
         path = self.flow_path(flow)
-        if self.patience:
-            self.wait_for(flow)
         if not path.exists():
             if self.is_composite:
                 raise InputError(f"{self.path}: has images by block; open one with open_block().")
@@ -120,26 +120,33 @@ class Run:
         ends = [folder / name for folder in (self.path, self.path.parent) for name in names]
         return any(end.exists() for end in (*ends, self.path / "beadfind_post_0000.dat"))
 
-    def wait_for(self, flow):
-        """Wait until the image of a flow is complete, as long as `patience` allows.
+    def awaited(self, flows):
+        """Yield `flows`, each when its image is complete: at once, unless the run is still being written.
 
         Raises
         ------
         LateImageError
-            If it does not come in time.
+            If an image does not come in time.
         """
-        patience = self.patience or Patience(0.0)
+        for flow in flows:
+            if self.patience:
+                self._wait_for(flow, self.patience)
+            yield flow
+
+    def _wait_for(self, flow, patience):
         given_up = time.monotonic() + patience.limit_s
-        while not self.is_complete(flow):
-            if self.has_ended():
-                # Nobody will write it any more: the caller says what is missing.
-                return
+        # Once the run has ended nobody writes a missing image any more: whoever reads it says so.
+        while not (self.is_complete(flow) or self.has_ended() or self._has_settled(flow, patience)):
             if time.monotonic() >= given_up:
                 raise LateImageError(
-                    f"{self.flow_path(flow)}: is not there or not complete after {patience.limit_s:.0f} s, and no "
+                    f"{self.flow_path(flow)}: is not there or not complete after {patience.limit_s:g} s, and no "
                     "explog_final.txt ends the run; the same command with --resume waits again."
                 )
             time.sleep(patience.poll_s)
+
+    def _has_settled(self, flow, patience):
+        path = self.flow_path(flow)
+        return flow == self.n_flows - 1 and path.exists() and time.time() - path.stat().st_mtime > patience.settle_s
 
     def expect_flows(self, n_flows=None):
         """Raise `InputError` unless the images of all (or the first `n_flows`) flows exist, or are waited for."""

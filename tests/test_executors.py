@@ -2,11 +2,7 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -69,42 +65,8 @@ def test_words_that_mean_no_executor_are_refused(spec):
         pass
 
 
-@contextmanager
-def cluster(n_workers=2):
-    """A real scheduler and its workers on loopback; gives the address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    import distributed
-
-    # Workers import what this process imports, wherever that lies.
-    places = [str(Path(distributed.__file__).parents[1]), str(Path(__file__).parent), *filter(None, sys.path)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
-    start = partial(
-        subprocess.Popen, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    command = [sys.executable, "-m"]
-    scheduler = start([*command, "distributed.cli.dask_scheduler", "--host", address, "--no-dashboard", "--no-show"])
-    worker = [*command, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
-    workers = [start(worker) for _ in range(n_workers)]
-    try:
-        yield address
-    finally:
-        for process in (*workers, scheduler):
-            # Each leads its own group, in which a nanny's worker is.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 # What dask and tornado warn of is not ours to mend.
 needs_dask = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module")
-def dask_address():
-    pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
-    with cluster() as address:
-        yield address
 
 
 @needs_dask

@@ -36,6 +36,14 @@ def add_arguments(parser):
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of a stage [all cores]")
     parser.add_argument("--summary", type=Path, metavar="FILE.tsv", help="write a table with a line per read")
+    parser.add_argument("--follow", action="store_true", help="start on a run that is still being written")
+    parser.add_argument(
+        "--follow-limit",
+        type=_seconds,
+        default=36_000.0,
+        metavar="SECONDS",
+        help="longest time that --follow waits for the next image [%(default)g]",
+    )
     parser.add_argument(
         "--blocks",
         type=_block_size,
@@ -60,6 +68,7 @@ def run(args):
         run_id=_run_id(args.run_id),
         barcodes=args.barcodes,
         block_size=args.blocks,
+        follow_limit_s=args.follow_limit if args.follow else None,
         options=tuple(from_args(cls, args) for cls in option_classes()),
         command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
     )
@@ -135,6 +144,16 @@ def _block_size(text):
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not rows x columns, such as 1000x1000")
     return int(found[1]), int(found[2])
+
+
+def _seconds(text):
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def _located(path):

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from json import dumps
@@ -264,8 +264,3 @@ def _threads(request, n_threads):
         return request.executor, request.n_threads or 1
     n_cores = len(os.sched_getaffinity(0))
     return request.executor, request.n_threads or max(1, n_cores // n_threads)
-
-
-def with_patience(plan, patience):
-    """The same plan for a run that is still being written."""
-    return replace(plan, run=replace(plan.run, patience=patience)) if plan.run else plan

@@ -10,7 +10,7 @@ from json import dumps
 from pathlib import Path
 
 from ionanalysis import __version__
-from ionanalysis.errors import InputError, InterruptedRunError, UsageError
+from ionanalysis.errors import InputError, InterruptedRunError, LateImageError, LostWorkerError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.options.plugins import AutomaticPluginOptions
@@ -84,7 +84,7 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     if asked.config:
         plan_configs(asked.config)
     barcode_set = find_barcode_set(request, note)
-    source = find_source(request)
+    source = find_source(request, note)
     if request.first in RAW_STAGES and not source.facts.log:
         flows = f"{source.facts.n_flows} flows of {source.facts.flow_order}"
         note(f"{request.run_dir}: has no run log; {flows}, key {source.facts.library_key} are assumed.")
@@ -109,13 +109,36 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
         # What later stages left rests on what is now made anew, also where they are not asked for in this call.
         record.forget(names[names.index(name) :])
         context = StageContext(
-            request, source.facts, barcode_set, n_threads, partial(progress, name), note, plan, key["options"]
+            request,
+            source.facts,
+            barcode_set,
+            n_threads,
+            partial(progress, name),
+            note,
+            source.patience,
+            plan,
+            key["options"],
         )
         _run_stage(stage, context, record, key)
         ran.append(name)
+        if source.patience and name == RAW_STAGES[-1]:
+            # Only now are all images there: what was made of them is known by all of them.
+            given = _take_stock(request, record, barcode_set)
     failed = _failed_blocks(plan)
     record.close("incomplete" if failed else "done")
     return _result(request, source.facts, record, tuple(ran), tuple(skipped), failed)
+
+
+def _take_stock(request, record, barcode_set):
+    """Note the checksums of all images of a run that has been followed; its fingerprint."""
+    source = find_source(replace(request, follow_limit_s=None))
+    record.content["inputs"] = checksums(source.inputs, request.run_dir)
+    given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
+    for name in RAW_STAGES:
+        if name in record.stages:
+            record.stages[name]["key"]["inputs"] = given
+    record.save()
+    return given
 
 
 def worker_count(spec):
@@ -135,6 +158,9 @@ def _run_stage(stage, context, record, key):
         missing = [path for path in outputs if not path.is_file()]
         if missing or not (outputs or stage.may_leave_nothing):
             raise InputError(f"stage {stage.name} left no {missing[0] if missing else 'result'}; see the log above.")
+    except (LateImageError, LostWorkerError):
+        record.stop(stage.name, "interrupted")
+        raise
     except KeyboardInterrupt:
         record.stop(stage.name, "interrupted")
         raise InterruptedRunError(

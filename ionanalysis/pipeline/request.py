@@ -9,6 +9,7 @@ from ionanalysis.io.barcode_set import BarcodeSet
 from ionanalysis.options.base import Options
 from ionanalysis.pipeline.blocks import BlockPlan
 from ionanalysis.plugin.ion_params import RunFacts
+from ionanalysis.run import Patience
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,8 @@ class StageContext:
     """``progress(done, total)``."""
     note: Callable[[str], None]
     """Gets a sentence where something is worth knowing."""
+    patience: Patience | None = None
+    """Given for a run that is still being written."""
     blocks: BlockPlan | None = None
     """Given for chips that are cut into blocks."""
     options: dict = field(default_factory=dict)

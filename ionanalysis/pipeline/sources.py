@@ -1,6 +1,6 @@
 """Where the data of a call come from: raw images, wells with masks, or a former result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ionanalysis.errors import InputError, OutputError, UsageError
@@ -9,10 +9,11 @@ from ionanalysis.io.explog import normal_key
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.options.sigproc import BeadfindOptions
 from ionanalysis.pipeline.blocks import BlockPlan
+from ionanalysis.pipeline.following import wait_for_run
 from ionanalysis.plugin.barcode_list import read_barcode_list
 from ionanalysis.plugin.expmeta import json_object
 from ionanalysis.plugin.ion_params import RunFacts, log_entries
-from ionanalysis.run import find_explog, find_run_id, hash_run_id, open_run
+from ionanalysis.run import Patience, find_explog, find_run_id, hash_run_id, open_run
 from ionanalysis.sigproc.beadfind import cut_at_regions
 from ionanalysis.wells import open_wells
 
@@ -30,9 +31,11 @@ class Source:
     """Files that the result depends on."""
     blocks: BlockPlan | None = None
     """Given for a chip that is cut into blocks."""
+    patience: Patience | None = None
+    """Given for a run that is still being written."""
 
 
-def find_source(request):
+def find_source(request, note=lambda text: None):
     """What is known of the run, and its files. Links what a former result gives into the new one.
 
     Raises
@@ -41,10 +44,13 @@ def find_source(request):
         If the directory is missing, or lacks what the first stage needs.
     """
     run_dir = request.run_dir
+    if request.follow_limit_s is not None and request.first not in RAW_STAGES:
+        raise UsageError(f"--follow goes with raw images; --from {request.first} needs wells that are whole.")
+    patience = None if request.follow_limit_s is None else wait_for_run(run_dir, request.follow_limit_s, note)
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: there is no such directory; name a run directory.")
     if request.first in RAW_STAGES:
-        return _raw_source(request)
+        return _raw_source(request, patience)
     return _wells_source(request)
 
 
@@ -88,8 +94,8 @@ def _params(path):
     return content
 
 
-def _raw_source(request):
-    run = open_run(request.run_dir, run_id=request.run_id)
+def _raw_source(request, patience):
+    run = replace(open_run(request.run_dir, run_id=request.run_id), patience=patience)
     if not run.is_composite:
         run.expect_flows()
     if request.first == "sigproc" and not (request.result_dir / "sigproc_results" / "bfmask.bin").exists():
@@ -110,7 +116,7 @@ def _raw_source(request):
     files = [part.flow_path(flow) for part in parts for flow in part.present_flows()]
     files += [path for part in parts for path in sorted(part.path.glob("beadfind_pre_*.dat"))]
     files += [path for path in run.path.glob("explog*") if path.is_file()]
-    return Source(facts, tuple(files), plan)
+    return Source(facts, tuple(files), plan, patience)
 
 
 def _cut(request, run):

@@ -1,7 +1,7 @@
 """The stages, in order: what each runs, which options it has, which files it leaves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def _signals(context):
 
 
 def _open_run(context):
-    return open_run(context.request.run_dir, run_id=context.facts.run_id)
+    return replace(open_run(context.request.run_dir, run_id=context.facts.run_id), patience=context.patience)
 
 
 def _basecaller(context):

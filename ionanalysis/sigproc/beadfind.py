@@ -59,7 +59,7 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
     run.expect_flows(n_flows)
     rows, cols = block.slices
     with region_threads(n_threads) as executor:
-        images = list(map_blocks(executor, partial(read_image, run, rows=rows, cols=cols), range(n_flows)))
+        images = list(map_blocks(executor, partial(read_image, run, rows=rows, cols=cols), run.awaited(range(n_flows))))
     clock = common_clock(run, images)
     beadfind = run.beadfind(rows, cols) if options.use_beadfind_image else None
     tiles = run_tiles(run, block, options.region_size)
