@@ -70,8 +70,6 @@ def load_tally(path, empty):
             _fill(empty, file, "")
     except HDF5_ERRORS as error:
         raise damaged(path, error) from error
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: holds counts of other options ({error}); call this block again.") from None
     return empty
 
 
@@ -96,7 +94,10 @@ def _fill(tally, file, prefix):
         else:
             stored = file[place][()]
             if np.shape(stored) != np.shape(value):
-                raise ValueError(f"{place} has shape {np.shape(stored)} instead of {np.shape(value)}")
+                raise InputError(
+                    f"{file.filename}: holds counts of other options ({place} has shape {np.shape(stored)}, expected "
+                    f"{np.shape(value)}); call this block again."
+                )
             setattr(tally, item.name, stored if isinstance(value, np.ndarray) else int(stored))
 
 

@@ -58,7 +58,7 @@ def call_blocks(context):
     """Call each block with what is learned from the whole chip; put reads, masks and metrics together."""
     from ionanalysis.basecaller.blocks import SharedByBlocks
     from ionanalysis.basecaller.chip import open_chip
-    from ionanalysis.basecaller.stage import merge_blocks
+    from ionanalysis.basecaller.merging import merge_blocks
 
     plan, inputs, options = context.blocks, basecaller_inputs(context), basecaller_options(context)
     # Else each block would be dated by its own wells.
