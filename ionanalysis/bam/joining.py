@@ -11,6 +11,7 @@ from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import whole_file
 
 _MOST_HEADER_BYTES = 1 << 28
+_INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 
 
 def join_bams(paths, output):
@@ -95,7 +96,7 @@ def _next_block(file, path):
         raise InputError(f"{path}: ends or is damaged in its header; call this block again.")
     try:
         content = isal_zlib.decompress(body[:-8], -15)
-    except isal_zlib.error as error:
+    except _INFLATE_ERROR as error:
         raise InputError(f"{path}: its header cannot be inflated ({error}); call this block again.") from None
     if len(content) != struct.unpack("<I", body[-4:])[0]:
         raise InputError(f"{path}: its header has another size than told; call this block again.")
@@ -116,7 +117,7 @@ class _Without:
         file.seek(start)
         self._file, self._left = file, end - mark - start
 
-    def read(self, n_bytes):
+    def read(self, n_bytes=1 << 20, /):
         part = self._file.read(min(n_bytes, self._left))
         self._left -= len(part)
         return part

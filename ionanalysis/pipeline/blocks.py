@@ -81,7 +81,9 @@ class BlockPlan:
         path = folder / BLOCKS_FILE
         if not path.is_file():
             return None
-        failed, empty, blocks = {}, {}, []
+        failed: dict[Block, str] = {}
+        empty: dict[Block, str] = {}
+        blocks = []
         try:
             for entry in read_json(path)["blocks"]:
                 block = Block(*(int(entry[name]) for name in ("row", "col", "rows", "cols")))
