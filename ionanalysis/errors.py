@@ -31,6 +31,10 @@ class NoLiveBeadsError(InputError):
     """No well of the chip shows a key. `Analysis` and `justBeadFind` leave with 3."""
 
 
+class FailedBlocksError(InputError):
+    """Some blocks of a chip have no result; those of the others are whole."""
+
+
 class OutputError(IonAnalysisError):
     """A result cannot be written."""
 
@@ -39,6 +43,18 @@ class OutputError(IonAnalysisError):
 
 class InterruptedRunError(IonAnalysisError):
     """The run stopped half-way; `--resume` can finish it."""
+
+    exit_code = 4
+
+
+class LateImageError(IonAnalysisError):
+    """A run that is followed has not grown in time; `--resume` waits again."""
+
+    exit_code = 4
+
+
+class LostWorkerError(IonAnalysisError):
+    """Workers die, and new ones die, too; `--resume` can finish the run elsewhere."""
 
     exit_code = 4
 

@@ -2,11 +2,12 @@
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ionanalysis.blocks import Block, block_offset
-from ionanalysis.errors import InputError
+from ionanalysis.blocks import Block, as_block, block_offset
+from ionanalysis.errors import InputError, LateImageError
 from ionanalysis.flows import LIBRARY_KEY, TF_KEY, FlowOrder
 from ionanalysis.io.dat import DatHeader, open_dat, read_header
 from ionanalysis.io.explog import UNKNOWN_CYCLE, Explog, read_explog
@@ -30,6 +31,18 @@ class ImageNames:
         return f"{self.prefix}{number:04d}{self.suffix}"
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How a run that is still being written is waited for."""
+
+    limit_s: float
+    """Longest time between two images."""
+    poll_s: float = 1.0
+    """Time between two looks."""
+    settle_s: float = 60.0
+    """Time after which a last image that has not changed is complete, though nothing says that the run has ended."""
+
+
 @dataclass(frozen=True, repr=False)
 class Run:
     """A run, or one block of it. Small and picklable: images are read when asked for."""
@@ -51,6 +64,12 @@ class Run:
     """Five characters, the same for all blocks of a run."""
     explog: Explog | None = None
     names: ImageNames = field(default_factory=ImageNames)
+    window: Block | None = None
+    """The part of the images that belongs to the run; None for all of them."""
+    whole_shape: tuple[int, int] | None = None
+    """Rows and columns of the images where `window` is a part of them."""
+    patience: Patience | None = None
+    """Given for a run that is still being written: its images are waited for."""
 
     @property
     def n_flows(self):
@@ -74,12 +93,14 @@ class Run:
             if self.is_composite:
                 raise InputError(f"{self.path}: has images by block; open one with open_block().")
             raise InputError(f"{path}: flow {flow} is missing; {_ranges(self.present_flows())}. Copy it again.")
-        return self._expect_size(open_dat(path, rows, cols, check=check), path)
+        return self._expect_size(open_dat(path, *self._in_images(rows, cols), check=check), path)
 
     def beadfind(self, rows=slice(None), cols=slice(None), *, check=True):
         """Image of the bead-finding flow used by default, or None where there is none."""
         path = self.path / BEADFIND_IMAGE
-        return self._expect_size(open_dat(path, rows, cols, check=check), path) if path.exists() else None
+        if not path.exists():
+            return None
+        return self._expect_size(open_dat(path, *self._in_images(rows, cols), check=check), path)
 
     def present_flows(self):
         """Flows whose image exists, in order."""
@@ -91,13 +112,46 @@ class Run:
         """Whether the image of a flow exists and is not being written any more."""
         if not self.flow_path(flow).exists():
             return False
-        later = (self.path / "explog_final.txt", self.path.parent / "explog_final.txt")
-        ends = (*later, self.path / "beadfind_post_0000.dat")
-        following = self.path / self.names.flow(flow + 1)
-        return following.exists() or any(end.exists() for end in ends)
+        return (self.path / self.names.flow(flow + 1)).exists() or self.has_ended()
+
+    def has_ended(self):
+        """Whether the instrument has written all that it will write."""
+        names = ("explog_final.txt", "explog_final.json")
+        ends = [folder / name for folder in (self.path, self.path.parent) for name in names]
+        return any(end.exists() for end in (*ends, self.path / "beadfind_post_0000.dat"))
+
+    def awaited(self, flows):
+        """Yield `flows`, each when its image is complete: at once, unless the run is still being written.
+
+        Raises
+        ------
+        LateImageError
+            If an image does not come in time.
+        """
+        for flow in flows:
+            if self.patience:
+                self._wait_for(flow, self.patience)
+            yield flow
+
+    def _wait_for(self, flow, patience):
+        given_up = time.monotonic() + patience.limit_s
+        # Once the run has ended nobody writes a missing image any more: whoever reads it says so.
+        while not (self.is_complete(flow) or self.has_ended() or self._has_settled(flow, patience)):
+            if time.monotonic() >= given_up:
+                raise LateImageError(
+                    f"{self.flow_path(flow)}: is not there or not complete after {patience.limit_s:g} s, and no "
+                    "explog_final.txt ends the run; the same command with --resume waits again."
+                )
+            time.sleep(patience.poll_s)
+
+    def _has_settled(self, flow, patience):
+        path = self.flow_path(flow)
+        return flow == self.n_flows - 1 and path.exists() and time.time() - path.stat().st_mtime > patience.settle_s
 
     def expect_flows(self, n_flows=None):
-        """Raise `InputError` unless the images of all (or the first `n_flows`) flows exist."""
+        """Raise `InputError` unless the images of all (or the first `n_flows`) flows exist, or are waited for."""
+        if self.patience and not self.has_ended():
+            return
         present = self.present_flows()
         missing = sorted(set(range(self.n_flows if n_flows is None else n_flows)) - set(present))
         if missing:
@@ -114,20 +168,39 @@ class Run:
         return tuple(block for block in wanted if block not in self.blocks)
 
     def open_block(self, block):
-        """The run of one block of a chip whose images lie in one directory per block."""
-        if not self.is_composite:
-            raise InputError(f"{self.path}: has no directories of blocks; use the run itself.")
-        path = _block_path(self.path, block)
+        """The run of one block: of its directory, where images lie in one directory per block, else of a window.
+
+        Raises
+        ------
+        InputError
+            If the block is none of the chip's directories, or reaches beyond the images.
+        """
         whole = Block(0, 0, block.n_rows, block.n_cols)
-        return replace(
-            self, path=path, n_rows=block.n_rows, n_cols=block.n_cols, offset=(block.row, block.col), blocks=(whole,)
-        )
+        size = {"n_rows": block.n_rows, "n_cols": block.n_cols, "blocks": (whole,)}
+        if self.is_composite:
+            path = _block_path(self.path, block)
+            if block not in self.blocks:
+                raise InputError(f"{path}: has no images of a block of {block.n_rows} x {block.n_cols} wells.")
+            return replace(self, path=path, offset=(block.row, block.col), **size)
+        as_block(block, self.n_rows, self.n_cols)
+        offset = (self.offset[0] + block.row, self.offset[1] + block.col)
+        return replace(self, offset=offset, window=block, whole_shape=(self.n_rows, self.n_cols), **size)
+
+    def _in_images(self, rows, cols):
+        """Rows and columns of the run as those of its images."""
+        if self.window is None:
+            return rows, cols
+        placed = []
+        for part, first, size in ((rows, self.window.row, self.n_rows), (cols, self.window.col, self.n_cols)):
+            start, stop, step = part.indices(size)
+            placed.append(slice(first + start, first + stop, step))
+        return placed
 
     def _expect_size(self, image, path):
-        header = image.header
-        if (header.n_rows, header.n_cols) != (self.n_rows, self.n_cols):
+        header, expected = image.header, self.whole_shape or (self.n_rows, self.n_cols)
+        if (header.n_rows, header.n_cols) != expected:
             raise InputError(
-                f"{path}: has {header.n_rows} x {header.n_cols} wells, the run {self.n_rows} x {self.n_cols}; "
+                f"{path}: has {header.n_rows} x {header.n_cols} wells, the run {expected[0]} x {expected[1]}; "
                 "all images of a run must have the same size. Copy it again."
             )
         return image
@@ -173,7 +246,7 @@ def open_run(path, *, flow_order=None, library_key=None, tf_key=TF_KEY, run_id=N
     cycle = (flow_order or (explog.flow_cycle if explog else UNKNOWN_CYCLE)).upper()
     washes = len(explog.flow_cycle) if explog and explog.has_wash_flow else 0
     names = ImageNames(prefix, suffix, washes)
-    first_path, blocks = _find_images(path, names)
+    first_path, blocks = _find_images(path, names, explog)
     header = read_header(first_path)
     n_rows, n_cols = (header.n_rows, header.n_cols) if not blocks else _chip_size(explog, blocks)
     return Run(
@@ -221,23 +294,32 @@ def _is_part(path):
     return name == "thumbnail" or block_offset(name) is not None
 
 
-def _find_images(path, names):
-    """The first image, and the blocks of a composite run (empty for others)."""
+def _find_images(path, names, explog):
+    """The first image that can be read, and the blocks of a composite run (empty for others)."""
     first = path / names.flow(0)
     if first.is_file():
         return first, ()
-    found = []
+    logged = {entry.block.name: entry.block for entry in explog.blocks} if explog else {}
+    found, readable = [], []
     for directory in path.iterdir():
         if re.fullmatch(r"X\d+_Y\d+", directory.name) and (directory / names.flow(0)).is_file():
             row, col = block_offset(directory.name)
-            header: DatHeader = read_header(directory / names.flow(0))
+            try:
+                header: DatHeader = read_header(directory / names.flow(0))
+            except InputError:
+                # One bad block must not stop the others; it is found out when its turn comes.
+                if directory.name not in logged:
+                    raise
+                found.append(logged[directory.name])
+                continue
             found.append(Block(row, col, header.n_rows, header.n_cols))
+            readable.append(found[-1])
     if not found:
         raise InputError(
             f"{path}: has neither {names.flow(0)} nor blocks X0_Y0, ... with it; name a raw run directory."
         )
     blocks = tuple(sorted(found))
-    return _block_path(path, blocks[0]) / names.flow(0), blocks
+    return _block_path(path, min(readable, default=blocks[0])) / names.flow(0), blocks
 
 
 def _chip_size(explog, blocks):

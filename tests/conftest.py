@@ -4,6 +4,12 @@ import csv
 import gzip
 import json
 import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -135,3 +141,38 @@ def run_plugin(tmp_path):
         return done
 
     return run
+
+
+@contextmanager
+def cluster(n_workers=2):
+    """A real scheduler and its workers on loopback; gives the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    import distributed
+
+    # Workers import what this process imports, wherever that lies.
+    places = [str(Path(distributed.__file__).parents[1]), str(Path(__file__).parent), *filter(None, sys.path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
+    start = partial(
+        subprocess.Popen, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    command = [sys.executable, "-m"]
+    scheduler = start([*command, "distributed.cli.dask_scheduler", "--host", address, "--no-dashboard", "--no-show"])
+    worker = [*command, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
+    workers = [start(worker) for _ in range(n_workers)]
+    try:
+        yield address
+    finally:
+        for process in (*workers, scheduler):
+            # Each leads its own group, in which a nanny's worker is.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def dask_address():
+    """Address of a dask cluster; its workers are new where one has died."""
+    pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
+    with cluster() as address:
+        yield address

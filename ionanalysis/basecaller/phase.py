@@ -113,6 +113,8 @@ class PhaseEstimate:
     shared : ndarray of the shape of `values`, float64, or None
         The part of `errors` that all reads of the chip share (flows whose gain strays): averages over halves and
         regions do not lessen it. None stands for 0.
+    origin : (int, int)
+        Row and column of the grid's rectangle at which the block that asks begins; see `seen_from`.
     """
 
     values: np.ndarray
@@ -123,6 +125,7 @@ class PhaseEstimate:
     response: np.ndarray | None = None
     noise: np.ndarray | None = None
     shared: np.ndarray | None = None
+    origin: tuple[int, int] = (0, 0)
 
     def __post_init__(self):
         if self.shared is None:
@@ -176,12 +179,20 @@ class PhaseEstimate:
         row, col = np.broadcast_arrays(np.atleast_1d(row), np.atleast_1d(col))
         if self.halves:
             even, odd = self.halves
-            return np.where(((row + col) % 2 == 0)[:, None], odd.at(row, col), even.at(row, col))
+            # The halves were told apart by rows and columns of the grid's rectangle.
+            is_even = (row + col + sum(self.origin)) % 2 == 0
+            return np.where(is_even[:, None], odd.at(row, col), even.at(row, col))
+        row, col = row + self.origin[0], col + self.origin[1]
         near_row, next_row, row_share = _between_centres(row, self.shape[0], self.values.shape[0])
         near_col, next_col, col_share = _between_centres(col, self.shape[1], self.values.shape[1])
         near = _mixed(self.values[near_row, near_col], self.values[near_row, next_col], col_share)
         far = _mixed(self.values[next_row, near_col], self.values[next_row, next_col], col_share)
         return _mixed(near, far, row_share)
+
+    def seen_from(self, row, col):
+        """The same estimate for a block that begins at a row and column of the rectangle that the grid spans."""
+        halves = tuple(half.seen_from(row, col) for half in self.halves)
+        return replace(self, halves=halves, origin=(self.origin[0] + row, self.origin[1] + col))
 
     def __repr__(self):
         n_rows, n_cols = self.values.shape[:2]

@@ -1,6 +1,8 @@
 """Run the whole pipeline: raw images (or wells) to reads, metrics, report and plugin inputs."""
 
+import argparse
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 from ionanalysis.cli._from_options import add_options, from_args
 from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.cli.progress import duration, open_progress
+from ionanalysis.errors import FailedBlocksError
 from ionanalysis.pipeline import STAGE_NAMES, PipelineRequest, option_classes, run_pipeline
 
 
@@ -33,6 +36,21 @@ def add_arguments(parser):
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of a stage [all cores]")
     parser.add_argument("--summary", type=Path, metavar="FILE.tsv", help="write a table with a line per read")
+    parser.add_argument("--follow", action="store_true", help="start on a run that is still being written")
+    parser.add_argument(
+        "--follow-limit",
+        type=_seconds,
+        default=36_000.0,
+        metavar="SECONDS",
+        help="longest time that --follow waits for the next image [%(default)g]",
+    )
+    parser.add_argument(
+        "--blocks",
+        type=_block_size,
+        metavar="ROWSxCOLS",
+        help="cut the chip into blocks of about so many wells, each analysed alone [images by block as they are, else "
+        "the whole]",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
     add_options(parser, *option_classes())
 
@@ -49,6 +67,8 @@ def run(args):
         n_threads=_thread_count(args.threads),
         run_id=_run_id(args.run_id),
         barcodes=args.barcodes,
+        block_size=args.blocks,
+        follow_limit_s=args.follow_limit if args.follow else None,
         options=tuple(from_args(cls, args) for cls in option_classes()),
         command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
     )
@@ -61,6 +81,18 @@ def run(args):
         print(json.dumps(summary(result), indent=2))
     else:
         print(result.result_dir)
+    if result.failed_blocks:
+        raise FailedBlocksError(failed_text(result))
+
+
+def failed_text(result):
+    """What is missing in a result whose other blocks are whole."""
+    (name, message), *more = result.failed_blocks
+    others = f" (and {len(more)} more: {', '.join(name for name, _ in more[:5])})" if more else ""
+    return (
+        f"{result.result_dir}: block {name}{others} has no result, the other blocks are whole: {message} Mend it, then "
+        "use --resume."
+    )
 
 
 def write_summary(result, path):
@@ -86,6 +118,7 @@ def summary(result):
         "bases": result.n_bases,
         "bam": [str(path) for path in result.bam_paths],
         "report": str(result.report_path) if result.report_path else None,
+        "failed_blocks": dict(result.failed_blocks),
         "ran": list(result.ran),
         "skipped": list(result.skipped),
         "seconds": result.seconds,
@@ -104,6 +137,23 @@ def summary_text(result):
         lines.append(f"report:  {result.report_path}")
     lines.append(f"result:  {result.result_dir}")
     return "\n".join(lines)
+
+
+def _block_size(text):
+    found = re.fullmatch(r"([1-9]\d{0,8})[xX]([1-9]\d{0,8})", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not rows x columns, such as 1000x1000")
+    return int(found[1]), int(found[2])
+
+
+def _seconds(text):
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def _located(path):

@@ -3,14 +3,14 @@
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from json import dumps
 from pathlib import Path
 
 from ionanalysis import __version__
-from ionanalysis.errors import InputError, InterruptedRunError, UsageError
+from ionanalysis.errors import InputError, InterruptedRunError, LateImageError, LostWorkerError, UsageError
 from ionanalysis.executors import open_executor
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.options.plugins import AutomaticPluginOptions
@@ -39,6 +39,8 @@ class PipelineResult:
     n_bases: int
     bam_paths: tuple[Path, ...]
     report_path: Path | None
+    failed_blocks: tuple[tuple[str, str], ...] = ()
+    """Name of each block without a result, and what is wrong with it."""
 
 
 def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
@@ -82,15 +84,17 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     if asked.config:
         plan_configs(asked.config)
     barcode_set = find_barcode_set(request, note)
-    source = find_source(request)
+    source = find_source(request, note)
     if request.first in RAW_STAGES and not source.facts.log:
         flows = f"{source.facts.n_flows} flows of {source.facts.flow_order}"
         note(f"{request.run_dir}: has no run log; {flows}, key {source.facts.library_key} are assumed.")
     make_folders(request.result_dir)
     _sweep(request.result_dir)
     prepare_result(request, source.facts, barcode_set)
+    sums = checksums(source.inputs, request.run_dir)
+    plan = replace(source.blocks, checksums=sums) if source.blocks else None
     options = {name: values for stage in stages for name, values in _stage_options(stage, request).items()}
-    record = RunRecord.begin(request, source.facts, checksums(source.inputs, request.run_dir), options)
+    record = RunRecord.begin(request, source.facts, sums, options)
     n_threads = request.n_threads or worker_count(request.executor)
     given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
     ran: list[str] = []
@@ -104,11 +108,37 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
             continue
         # What later stages left rests on what is now made anew, also where they are not asked for in this call.
         record.forget(names[names.index(name) :])
-        context = StageContext(request, source.facts, barcode_set, n_threads, partial(progress, name), note)
+        context = StageContext(
+            request,
+            source.facts,
+            barcode_set,
+            n_threads,
+            partial(progress, name),
+            note,
+            source.patience,
+            plan,
+            key["options"],
+        )
         _run_stage(stage, context, record, key)
         ran.append(name)
-    record.close("done")
-    return _result(request, source.facts, record, tuple(ran), tuple(skipped))
+        if source.patience and name == RAW_STAGES[-1]:
+            # Only now are all images there: what was made of them is known by all of them.
+            given = _take_stock(request, record, barcode_set)
+    failed = _failed_blocks(plan)
+    record.close("incomplete" if failed else "done")
+    return _result(request, source.facts, record, tuple(ran), tuple(skipped), failed)
+
+
+def _take_stock(request, record, barcode_set):
+    """Note the checksums of all images of a run that has been followed; its fingerprint."""
+    source = find_source(replace(request, follow_limit_s=None))
+    record.content["inputs"] = checksums(source.inputs, request.run_dir)
+    given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
+    for name in RAW_STAGES:
+        if name in record.stages:
+            record.stages[name]["key"]["inputs"] = given
+    record.save()
+    return given
 
 
 def worker_count(spec):
@@ -128,6 +158,9 @@ def _run_stage(stage, context, record, key):
         missing = [path for path in outputs if not path.is_file()]
         if missing or not (outputs or stage.may_leave_nothing):
             raise InputError(f"stage {stage.name} left no {missing[0] if missing else 'result'}; see the log above.")
+    except (LateImageError, LostWorkerError):
+        record.stop(stage.name, "interrupted")
+        raise
     except KeyboardInterrupt:
         record.stop(stage.name, "interrupted")
         raise InterruptedRunError(
@@ -139,6 +172,8 @@ def _run_stage(stage, context, record, key):
     record.finish(stage.name, time.monotonic() - started, outputs)
     for changed in stage.changes:
         record.refresh(changed)
+    if failed := _failed_blocks(context.blocks):
+        record.mark_incomplete(stage.name, failed)
 
 
 def _stage_options(stage, request):
@@ -174,7 +209,7 @@ def _expect_room(request, stages):
     if request.result_dir.exists() and request.run_dir.exists() and request.result_dir.samefile(request.run_dir):
         raise UsageError(f"{request.result_dir}: holds the raw data; name another directory for the result.")
     record = RunRecord.read(request.result_dir)
-    if record and record.content.get("status") == "done" and not (request.resume or request.remake):
+    if record and record.content.get("status") in ("done", "incomplete") and not (request.resume or request.remake):
         raise UsageError(
             f"{request.result_dir}: holds a finished result; use --resume to add to it, --from STAGE to make part "
             "of it again, or another directory."
@@ -189,7 +224,11 @@ def _sweep(result_dir):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _result(request, facts, record, ran, skipped):
+def _failed_blocks(plan):
+    return {block.name: message for block, message in plan.failed.items()} if plan else {}
+
+
+def _result(request, facts, record, ran, skipped, failed):
     result_dir = request.result_dir
     groups = _read_groups(result_dir / "basecaller_results" / "datasets_basecaller.json")
     report_path = result_dir / "report.html"
@@ -203,6 +242,7 @@ def _result(request, facts, record, ran, skipped):
         n_bases=sum(int(group.get("total_bases", 0)) for group in groups),
         bam_paths=tuple(sorted((result_dir / "basecaller_results").glob("*.basecaller.bam"))),
         report_path=report_path if report_path.exists() else None,
+        failed_blocks=tuple(failed.items()),
     )
 
 

@@ -58,10 +58,12 @@ class RunRecord:
     result_dir : Path
     content : dict
         What the file holds.
+    name : str
+        Of the file.
     """
 
-    def __init__(self, result_dir, content):
-        self.path = result_dir / "run.json"
+    def __init__(self, result_dir, content, name="run.json"):
+        self.path = result_dir / name
         self.root = result_dir
         self.content = content
 
@@ -90,13 +92,13 @@ class RunRecord:
         return cls(request.result_dir, content)
 
     @classmethod
-    def read(cls, result_dir):
+    def read(cls, result_dir, name="run.json"):
         """The record of a result directory, None where there is none or it is broken."""
         try:
-            content = read_json(result_dir / "run.json")
+            content = read_json(result_dir / name)
         except InputError:
             return None
-        return cls(result_dir, content) if isinstance(content, dict) and content.get("format") == FORMAT else None
+        return cls(result_dir, content, name) if isinstance(content, dict) and content.get("format") == FORMAT else None
 
     @property
     def stages(self):
@@ -123,6 +125,11 @@ class RunRecord:
             paths = [self.root / name for name in done.get("outputs", {})]
             done["outputs"] = checksums([path for path in paths if path.is_file()], self.root)
             self.save()
+
+    def mark_incomplete(self, stage, failed):
+        """Note that a stage went on without some blocks, by name and reason: `--resume` tries them again."""
+        self.stages[stage] |= {"status": "incomplete", "failed_blocks": failed}
+        self.save()
 
     def stop(self, stage, status):
         """Note that a stage ended early: `interrupted` or `failed`."""

@@ -1,13 +1,15 @@
 """What a user asks of the pipeline, and what the stages get to see."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ionanalysis.errors import UsageError
 from ionanalysis.io.barcode_set import BarcodeSet
 from ionanalysis.options.base import Options
+from ionanalysis.pipeline.blocks import BlockPlan
 from ionanalysis.plugin.ion_params import RunFacts
+from ionanalysis.run import Patience
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,10 @@ class PipelineRequest:
     n_threads: int | None = None
     run_id: str | None = None
     """Five characters that reads are named after; from the raw data by default."""
+    block_size: tuple[int, int] | None = None
+    """Rows and columns of the blocks that a chip with one set of images is cut into; by default it is not."""
+    follow_limit_s: float | None = None
+    """For a run that is still being written: the longest time between two images."""
     barcodes: str | None = None
     """Name of a shipped barcode set, or path of a CSV file; `none` for no set. By default that of a former result."""
     options: tuple[Options, ...] = ()
@@ -69,6 +75,12 @@ class StageContext:
     """``progress(done, total)``."""
     note: Callable[[str], None]
     """Gets a sentence where something is worth knowing."""
+    patience: Patience | None = None
+    """Given for a run that is still being written."""
+    blocks: BlockPlan | None = None
+    """Given for chips that are cut into blocks."""
+    options: dict = field(default_factory=dict)
+    """Options of the stage as plain values, with checksums of the files that they name."""
 
     @property
     def result_dir(self):

@@ -1,16 +1,20 @@
 """Where the data of a call come from: raw images, wells with masks, or a former result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ionanalysis.errors import InputError, OutputError
+from ionanalysis.errors import InputError, OutputError, UsageError
 from ionanalysis.io.barcode_set import open_barcode_set
 from ionanalysis.io.explog import normal_key
 from ionanalysis.io.jsonfile import read_json
+from ionanalysis.options.sigproc import BeadfindOptions
+from ionanalysis.pipeline.blocks import BlockPlan
+from ionanalysis.pipeline.following import wait_for_run
 from ionanalysis.plugin.barcode_list import read_barcode_list
 from ionanalysis.plugin.expmeta import json_object
 from ionanalysis.plugin.ion_params import RunFacts, log_entries
-from ionanalysis.run import find_explog, find_run_id, hash_run_id, open_run
+from ionanalysis.run import Patience, find_explog, find_run_id, hash_run_id, open_run
+from ionanalysis.sigproc.beadfind import cut_at_regions
 from ionanalysis.wells import open_wells
 
 RAW_STAGES = ("beadfind", "sigproc")
@@ -25,9 +29,13 @@ class Source:
     facts: RunFacts
     inputs: tuple[Path, ...]
     """Files that the result depends on."""
+    blocks: BlockPlan | None = None
+    """Given for a chip that is cut into blocks."""
+    patience: Patience | None = None
+    """Given for a run that is still being written."""
 
 
-def find_source(request):
+def find_source(request, note=lambda text: None):
     """What is known of the run, and its files. Links what a former result gives into the new one.
 
     Raises
@@ -36,10 +44,13 @@ def find_source(request):
         If the directory is missing, or lacks what the first stage needs.
     """
     run_dir = request.run_dir
+    if request.follow_limit_s is not None and request.first not in RAW_STAGES:
+        raise UsageError(f"--follow goes with raw images; --from {request.first} needs wells that are whole.")
+    patience = None if request.follow_limit_s is None else wait_for_run(run_dir, request.follow_limit_s, note)
     if not run_dir.is_dir():
         raise InputError(f"{run_dir}: there is no such directory; name a run directory.")
     if request.first in RAW_STAGES:
-        return _raw_source(request)
+        return _raw_source(request, patience)
     return _wells_source(request)
 
 
@@ -83,15 +94,10 @@ def _params(path):
     return content
 
 
-def _raw_source(request):
-    run = open_run(request.run_dir, run_id=request.run_id)
-    if run.is_composite:
-        names = ", ".join(block.name for block in run.blocks[:3])
-        raise InputError(
-            f"{run.path}: holds a chip cut into {len(run.blocks)} blocks ({names}, ...), which this release does not "
-            f"merge; give one block, such as {run.path / run.blocks[0].name}."
-        )
-    run.expect_flows()
+def _raw_source(request, patience):
+    run = replace(open_run(request.run_dir, run_id=request.run_id), patience=patience)
+    if not run.is_composite:
+        run.expect_flows()
     if request.first == "sigproc" and not (request.result_dir / "sigproc_results" / "bfmask.bin").exists():
         raise InputError(f"{request.result_dir}: has no sigproc_results/bfmask.bin; start with --from beadfind.")
     facts = RunFacts(
@@ -105,10 +111,26 @@ def _raw_source(request):
         tiled=bool(run.explog and len(run.explog.blocks) > 1),
         log=log_entries(run.explog),
     )
-    files = [run.flow_path(flow) for flow in range(run.n_flows)]
-    files += sorted(run.path.glob("beadfind_pre_*.dat"))
+    plan = _cut(request, run)
+    parts = [run.open_block(block) for block in run.blocks] if run.is_composite else [run]
+    files = [part.flow_path(flow) for part in parts for flow in part.present_flows()]
+    files += [path for part in parts for path in sorted(part.path.glob("beadfind_pre_*.dat"))]
     files += [path for path in run.path.glob("explog*") if path.is_file()]
-    return Source(facts, tuple(files))
+    return Source(facts, tuple(files), plan, patience)
+
+
+def _cut(request, run):
+    """The blocks that a chip is analysed in: those of its directories, or of the size asked for; None for a whole."""
+    if run.is_composite:
+        if request.block_size:
+            raise UsageError(f"--blocks: {run.path} has images by block; they are the blocks.")
+        missing = {block: "has no images; copy them, then use --resume." for block in run.missing_blocks()}
+        return BlockPlan((*run.blocks, *missing), run, missing=missing)
+    if request.block_size is None:
+        return None
+    region_size = request.option(BeadfindOptions).region_size
+    blocks = cut_at_regions(run.n_rows, run.n_cols, request.block_size, region_size)
+    return BlockPlan(tuple(blocks), run)
 
 
 def _wells_source(request):
@@ -132,7 +154,11 @@ def _wells_source(request):
         raise InputError(f"{request.run_dir}: has no analysis.bfmask.bin or bfmask.bin beside 1.wells; copy the mask.")
     former = request.run_dir / PARAMS
     facts = _former_facts(request, former) if former.exists() else _wells_facts(request, wells_path)
-    return Source(facts, (wells_path, mask))
+    plan = BlockPlan.load(wells_path.parent)
+    whole = plan and any(
+        not (wells_path.parent / f"block_{block.name}" / "1.wells").is_file() for block in plan.going_on
+    )
+    return Source(facts, (wells_path, mask), None if whole else plan)
 
 
 def link_former(run_dir, result_dir, folders):

@@ -1,7 +1,7 @@
 """The stages, in order: what each runs, which options it has, which files it leaves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from ionanalysis.pipeline.aligning import (
     write_aligned_fragments,
     write_alignment_metrics,
 )
+from ionanalysis.pipeline.block_stages import beadfind_blocks, call_blocks, signal_blocks
 from ionanalysis.pipeline.calibrate import (
     basecaller_inputs,
     basecaller_options,
@@ -61,6 +62,9 @@ class Stage:
 
 
 def _beadfind(context):
+    if context.blocks:
+        beadfind_blocks(context)
+        return
     from ionanalysis.sigproc.stage import run_beadfind
 
     run_beadfind(
@@ -73,6 +77,9 @@ def _beadfind(context):
 
 
 def _signals(context):
+    if context.blocks:
+        signal_blocks(context)
+        return
     from ionanalysis.sigproc.stage import run_signals
 
     run_signals(
@@ -85,7 +92,7 @@ def _signals(context):
 
 
 def _open_run(context):
-    return open_run(context.request.run_dir, run_id=context.facts.run_id)
+    return replace(open_run(context.request.run_dir, run_id=context.facts.run_id), patience=context.patience)
 
 
 def _basecaller(context):
@@ -96,6 +103,9 @@ def _basecaller(context):
     for pattern in ("*.bam", "unfiltered.*/*.bam", "*_rawlib.ionstats_basecaller.json"):
         for old in context.basecaller_dir.glob(pattern):
             old.unlink()
+    if context.blocks:
+        call_blocks(context)
+        return
     with open_executor(context.request.executor, context.n_threads) as executor:
         run_basecaller(
             basecaller_inputs(context),

@@ -59,10 +59,10 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
     run.expect_flows(n_flows)
     rows, cols = block.slices
     with region_threads(n_threads) as executor:
-        images = list(map_blocks(executor, partial(read_image, run, rows=rows, cols=cols), range(n_flows)))
+        images = list(map_blocks(executor, partial(read_image, run, rows=rows, cols=cols), run.awaited(range(n_flows))))
     clock = common_clock(run, images)
     beadfind = run.beadfind(rows, cols) if options.use_beadfind_image else None
-    tiles = region_tiles(block, options.region_size)
+    tiles = run_tiles(run, block, options.region_size)
     work = partial(_one_region, images=images, clock=clock, beadfind=beadfind, keys=keys, options=options)
     results = []
     with region_threads(n_threads) as executor:
@@ -92,6 +92,57 @@ def region_tiles(block, size):
         for row, row_end in pairwise(rows)
         for col, col_end in pairwise(cols)
     ]
+
+
+def run_tiles(run, block, size):
+    """The regions of a rectangle of a run, in its rows and columns.
+
+    A window of a larger chip has the chip's own regions where they fill it: then it does not matter how the chip
+    was cut.
+    """
+    if run.window is not None and (block.n_rows, block.n_cols) == (run.n_rows, run.n_cols):
+        window = run.window
+        last_row, last_col = window.row + window.n_rows, window.col + window.n_cols
+        inside = [
+            Block(tile.row - window.row, tile.col - window.col, tile.n_rows, tile.n_cols)
+            for tile in region_tiles(Block(0, 0, *run.whole_shape), size)
+            if window.row <= tile.row
+            and window.col <= tile.col
+            and tile.row + tile.n_rows <= last_row
+            and tile.col + tile.n_cols <= last_col
+        ]
+        if sum(tile.n_wells for tile in inside) == window.n_wells:
+            return inside
+    return region_tiles(block, size)
+
+
+def cut_at_regions(n_rows, n_cols, block_size, region_size):
+    """Cut a chip into blocks of about `block_size` (rows, columns), along the borders of its regions.
+
+    >>> [block.name for block in cut_at_regions(100, 150, (60, 100), 50)]
+    ['X0_Y0', 'X100_Y0', 'X0_Y50', 'X100_Y50']
+    """
+    tiles = region_tiles(Block(0, 0, n_rows, n_cols), region_size)
+    rows, cols = (
+        _merged_borders(
+            sorted({(getattr(tile, axis), getattr(tile, axis) + getattr(tile, count)) for tile in tiles}), n
+        )
+        for axis, count, n in (("row", "n_rows", block_size[0]), ("col", "n_cols", block_size[1]))
+    )
+    return [
+        Block(row, col, row_end - row, col_end - col)
+        for row, row_end in pairwise(rows)
+        for col, col_end in pairwise(cols)
+    ]
+
+
+def _merged_borders(spans, size):
+    """Borders of neighbouring spans put together while they are no longer than `size`; at least one span each."""
+    borders = [0]
+    for (_, end), (_, next_end) in pairwise(spans):
+        if next_end - borders[-1] > size:
+            borders.append(end)
+    return [*borders, spans[-1][1]]
 
 
 def run_keys(run):

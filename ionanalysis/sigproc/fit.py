@@ -166,8 +166,9 @@ class SignalFitter:
     def _images(self, flows):
         rows, cols = self.beads.block.slices
         read = partial(read_image, self.run, rows=rows, cols=cols)
+        images = map_blocks(self._executor, read, self.run.awaited(flows), in_flight=2)
         # One image is read ahead while the one before is measured.
-        for flow, image in zip(flows, map_blocks(self._executor, read, flows, in_flight=2), strict=True):
+        for flow, image in zip(flows, images, strict=True):
             if tuple(image.frame_counts) != self.clock.counts:
                 raise InputError(
                     f"{self.run.flow_path(flow)}: has {image.n_frames} frames, flow 0 has {self.clock.n_frames} or "

@@ -54,10 +54,10 @@ def run_beadfind(run, out_dir, options=None, n_threads=None, progress=None):
     options = options or BeadfindOptions()
     beads = find_beads(run, options=options, n_threads=n_threads, progress=progress)
     beads.save(out_dir / BEADFIND_FILE)
-    _write_mask(run, out_dir, "bfmask", beads.mask)
+    write_mask_files(run, out_dir, "bfmask", beads.mask)
     for index, key in enumerate(beads.keys):
-        _write_key_traces(out_dir / f"avgNukeTrace_{key}.txt", run, beads, index)
-    _write_parameters(run, out_dir, beads)
+        write_key_traces(out_dir / f"avgNukeTrace_{key}.txt", run, beads, index)
+    write_parameters(run, out_dir, beads)
     return beads
 
 
@@ -86,7 +86,7 @@ def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads
     if beads is None:
         kept = out_dir / BEADFIND_FILE
         beads = BeadMap.load(kept) if kept.exists() else run_beadfind(run, out_dir, n_threads=n_threads)
-    info = {"ChipType": run.chip} | {key: run.explog.get(key) for key in WELLS_INFO if run.explog and key in run.explog}
+    info = wells_info(run)
     block = Block(0, 0, run.n_rows, run.n_cols)
     with (
         SignalFitter(run, beads, options, n_threads) as fitter,
@@ -97,10 +97,10 @@ def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads
         fitter.learn()
         copies = fitter.copies()
         _write_flows(fitter, writer, block, copies, options, progress)
-        _write_mask(run, out_dir, "analysis.bfmask", fitter.mask())
-        _write_pins(out_dir / "pinsPerFlow.txt", fitter)
+        write_mask_files(run, out_dir, "analysis.bfmask", fitter.mask())
+        write_pins(out_dir / "pinsPerFlow.txt", fitter.newly_pinned(), fitter.first_pinned.size)
         metrics = signal_metrics(run, fitter)
-    _write_parameters(run, out_dir, beads)
+    write_parameters(run, out_dir, beads)
     write_json(out_dir / METRICS_FILE, metrics)
     return metrics
 
@@ -148,7 +148,7 @@ def signal_metrics(run, fitter):
         "flows": run.n_flows,
         "flow_order": run.flow_order.cycle,
         "keys": list(beads.keys),
-        "wells": {str(flag.name).lower(): mask.count(flag) for flag in WellFlag if flag & _COUNTED},
+        "wells": counted_wells(mask),
         "library_key_snr": np.median(beads.key_snr[0][library]) if library.any() else None,
         "key_signal_counts": np.median(beads.key_signal[0][library]) if library.any() else None,
         "pinned_per_flow": fitter.newly_pinned(),
@@ -157,18 +157,29 @@ def signal_metrics(run, fitter):
     }
 
 
+def counted_wells(mask):
+    """Wells of each kind, by the name of its flag."""
+    return {str(flag.name).lower(): mask.count(flag) for flag in WellFlag if flag & _COUNTED}
+
+
+def wells_info(run):
+    """What ``1.wells`` says of its run."""
+    return {"ChipType": run.chip} | {key: run.explog.get(key) for key in WELLS_INFO if run.explog and key in run.explog}
+
+
 _COUNTED = (
     WellFlag.EMPTY | WellFlag.BEAD | WellFlag.LIVE | WellFlag.DUD | WellFlag.REFERENCE | WellFlag.TF | WellFlag.LIB
 ) | (WellFlag.PINNED | WellFlag.IGNORE | WellFlag.EXCLUDE)
 
 
-def _write_mask(run, out_dir, name, mask):
+def write_mask_files(run, out_dir, name, mask):
+    """A mask and its counts."""
     row, col = run.offset
     write_mask(out_dir / f"{name}.bin", mask)
     write_mask_stats(out_dir / f"{name}.stats", mask_stats(mask, start_row=row, start_col=col))
 
 
-def _write_key_traces(path, run, beads, index):
+def write_key_traces(path, run, beads, index):
     """One line per key flow, then one per flow with a base under its letter (sigproc.md 3.5)."""
     expected = run.flow_order.key_flowgram(beads.keys[index])[:-1]
     traces = beads.mean_key_trace(index)
@@ -178,13 +189,13 @@ def _write_key_traces(path, run, beads, index):
     write_whole(path, "\n".join(lines) + "\n")
 
 
-def _write_pins(path, fitter):
-    n_wells = fitter.first_pinned.size
-    lines = [f"{flow}\t{count}\t{n_wells}" for flow, count in enumerate(fitter.newly_pinned())]
+def write_pins(path, newly_pinned, n_wells):
+    """``pinsPerFlow.txt``: wells that pinned first in each flow."""
+    lines = [f"{flow}\t{count}\t{n_wells}" for flow, count in enumerate(newly_pinned)]
     write_whole(path, "\n".join(lines) + "\n")
 
 
-def _write_parameters(run, out_dir, beads):
+def write_parameters(run, out_dir, beads):
     """``processParameters.txt``: what merging and reports read (sigproc.md 6.3); no times, so that reruns agree."""
     tile = beads.tiles[0]
     n_frames = beads.frame_weight.shape[1]
