@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ionanalysis.basecaller import run_files, stage
+from ionanalysis.basecaller import calling_run, run_files, stage
 from ionanalysis.basecaller.barcodes import barcode_templates
 from ionanalysis.basecaller.calling import call_bases
 from ionanalysis.basecaller.datasets import Dataset, Datasets, Group
@@ -147,7 +147,7 @@ def test_json_files_are_written_once_and_lists_are_one_line(chip, tmp_path, monk
         written.append(path.name)
         write_json(path, content, **about)
 
-    for module in (stage, run_files):
+    for module in (stage, calling_run, run_files):
         monkeypatch.setattr(module, "write_json", counted, raising=False)
     called(chip, tmp_path)
     assert written.count("BaseCaller.json") == 1
