@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m ionanalysis.demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto -m slow
