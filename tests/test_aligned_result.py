@@ -59,6 +59,12 @@ def test_aligned_files_lie_in_the_root(result, plain):
     assert any(name.endswith("_result.bam.bai") for name in links)
 
 
+def test_plugins_are_told_the_reference_and_the_aligned_file(chip, result):
+    told = read_json(result / "barcodes.json")["nonbarcoded"]
+    assert told["aligned"] and told["bam_filepath"] == str(result / "rawlib.bam")
+    assert (told["reference"], told["reference_fullpath"]) == ("reference", str(chip / "reference.fasta"))
+
+
 def test_nearly_all_reads_are_aligned_and_right(result):
     told = read_json(result / "ionstats_alignment.json")
     assert told["aligned"]["num_reads"] > 0.93 * told["full"]["num_reads"] > 300

@@ -10,6 +10,7 @@ from ionanalysis.io.jsonfile import read_json, write_json
 from ionanalysis.plugin.barcode_list import read_barcode_list
 from ionanalysis.plugin.barcodes import BarcodeSources, barcodes_json
 from ionanalysis.plugin.environment import find_reference
+from ionanalysis.plugin.ion_params import reference_name
 from ionanalysis.plugin.startplugin import PluginLaunch, ReportFacts, startplugin_json
 
 
@@ -97,7 +98,7 @@ def barcode_sources(result_dir, params, *, include_filtered=False, reference_lib
         params=params,
         datasets=datasets,
         barcode_set=read_barcode_list(barcode_list) if barcode_list.exists() else None,
-        reference_paths=_reference_paths(params, reference_library),
+        reference_paths={**_reference_paths(params, reference_library), **_aligned_to(result_dir)},
         include_filtered=include_filtered,
     )
 
@@ -114,6 +115,13 @@ def _reference_paths(params, reference_library):
     names = {settings.get("reference"), params.get("referenceName"), *(info.get("reference") for info in infos)}
     found = {name: find_reference(reference_library, params.get("tmap_version", ""), name) for name in names if name}
     return {name: path for name, path in found.items() if path}
+
+
+def _aligned_to(result_dir):
+    """FASTA file that the reads of a result are aligned to, by its short name."""
+    path = result_dir / "alignment.json"
+    fasta = read_json(path).get("reference") if path.exists() else None
+    return {reference_name(fasta): fasta} if fasta else {}
 
 
 def read_primary_key(result_dir):

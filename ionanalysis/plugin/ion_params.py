@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from ionanalysis.flows import LIBRARY_KEY, TF_KEY
 from ionanalysis.io.barcode_set import BarcodeSet
@@ -49,6 +50,8 @@ class AnalysisRequest:
     """Where wells of a former analysis were taken from; empty if this one starts from raw images."""
     barcode_set: BarcodeSet | None = None
     adapter: str = P1B_ADAPTER
+    reference: str = ""
+    """FASTA file of the genome that reads are aligned to; empty without."""
     beadfind_args: str = ""
     analysis_args: str = ""
     basecaller_args: str = ""
@@ -66,6 +69,11 @@ def log_entries(explog):
     return {normal_key(key): value for key, value in reversed(entries) if key}
 
 
+def reference_name(fasta):
+    """Short name of the genome of a FASTA file, as plugins see it: that of the file. Empty without a file."""
+    return re.sub(r"\.(fasta|fa|fna)(\.gz)?$", "", Path(fasta).name) if fasta else ""
+
+
 def ion_params(facts, request):
     """The object of `ion_params_00.json`: every key of plugin.md 1.5, in its order.
 
@@ -81,11 +89,12 @@ def ion_params(facts, request):
     chip = facts.chip or log.get("chipversion") or log.get("chiptype", "")
     platform = log.get("platform") or log.get("systemtype") or _platform(chip)
     set_name = request.barcode_set.name if request.barcode_set else ""
+    reference = reference_name(request.reference)
     settings = {
         "barcodeKitName": set_name,
         "endBarcodeKitName": "",
         "barcodedSamples": _barcoded_samples(request.barcode_set),
-        "reference": "",
+        "reference": reference,
         "targetRegionBedFile": "",
         "hotSpotRegionBedFile": "",
         "sseBedFile": "",
@@ -129,7 +138,7 @@ def ion_params(facts, request):
         "instrumentName": instrument or "unknownInstrument",
         "flowOrder": facts.flow_order,
         "flows": facts.n_flows,
-        "referenceName": "none",
+        "referenceName": reference or "none",
         "libraryKey": facts.library_key,
         "tfKey": facts.tf_key,
         "reverse_primer_dict": {**ION_KIT_ADAPTER, "sequence": request.adapter},
