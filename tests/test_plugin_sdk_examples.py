@@ -12,7 +12,8 @@ from ionanalysis.plugin.python2_syntax import problems_of_source
 from ionanalysis.plugin.questions import PluginError
 
 EXAMPLES = Path(__file__).parent / "data" / "sdk_examples"
-DOCUMENT = os.environ.get("IONANALYSIS_SDK_DOCUMENT")
+SEED = Path(__file__).parents[2] / "shared" / "seed" / "ion-torrent-sdk-5.4.txt"
+DOCUMENT = os.environ.get("IONANALYSIS_SDK_DOCUMENT") or (str(SEED) if SEED.exists() else None)
 """The SDK document as text, which is not ours to ship."""
 
 EXPLOG = "Project: SampleData\nSample: e5272-wfa-l165\nFlows: 260\n"
