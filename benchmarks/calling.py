@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.calling_resources import called
-from benchmarks.machine import machine_facts, yardstick_seconds
+from benchmarks.machine import add_output_dir, save_figures, yardstick_seconds
 from benchmarks.tables import aligned
-from ionanalysis.io.jsonfile import write_json
 from ionanalysis.options.basecaller import TrainingOptions
 
 SEED = 50_001
@@ -70,17 +69,14 @@ def main(argv=None):
     )
     for table in tables:
         print(*table, "", sep="\n")
-    path = args.output_dir / f"calling-{started:%Y-%m-%d-%H%M%S}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"started": f"{started:%Y-%m-%dT%H:%M:%SZ}", "machine": machine_facts(), "yardstick_s": yardstick}
-    write_json(path, {**facts, "side": args.side, "chips": chips, "qualities": qualities})
-    print(path)
+    figures = {"yardstick_s": yardstick, "side": args.side, "chips": chips, "qualities": qualities}
+    save_figures(args.output_dir, "calling-", started, figures)
     return 0
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="benchmarks.calling", description=__doc__)
-    parser.add_argument("-o", "--output-dir", type=Path, default=Path("bench-results"), help="[bench-results]")
+    add_output_dir(parser)
     parser.add_argument("--side", type=int, default=60, help="rows and columns of each chip [60]")
     parser.add_argument("--only", default="", help="only chips whose name holds this")
     parser.add_argument("--yardstick", type=Path, help="C program that prints the CPU seconds of a fixed piece of work")

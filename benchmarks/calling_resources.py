@@ -14,9 +14,8 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.machine import machine_facts
+from benchmarks.machine import add_output_dir, save_figures
 from benchmarks.tables import aligned
-from ionanalysis.io.jsonfile import write_json
 
 SIZES = ((100, 100), (200, 200), (400, 200))
 """Rows and columns of the chips whose memory is measured, on two threads."""
@@ -41,17 +40,13 @@ def main(argv=None):
         threads = compare_threads(_simulated(Path(scratch), size), Path(scratch) / "out", args.repeats)
     for table in (memory_table(memory), threads_table(threads)):
         print(*table, "", sep="\n")
-    path = args.output_dir / f"calling-resources-{started:%Y-%m-%d-%H%M%S}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"started": f"{started:%Y-%m-%dT%H:%M:%SZ}", "machine": machine_facts()}
-    write_json(path, {**facts, "memory": memory, "threads": threads})
-    print(path)
+    save_figures(args.output_dir, "calling-resources-", started, {"memory": memory, "threads": threads})
     return 0
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="benchmarks.calling_resources", description=__doc__)
-    parser.add_argument("-o", "--output-dir", type=Path, default=Path("bench-results"), help="[bench-results]")
+    add_output_dir(parser)
     parser.add_argument("--repeats", type=int, default=3, help="runs with one thread and with two, in turns [3]")
     parser.add_argument("--shrink", type=int, default=1, help="divide rows and columns by this, to try it out [1]")
     return parser

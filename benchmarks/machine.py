@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""What the figures were measured on, and where they go."""
 
 import os
 import platform
@@ -9,6 +9,20 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ionanalysis import _core
+from ionanalysis.io.jsonfile import write_json
+
+
+def add_output_dir(parser):
+    """Give a benchmark's command line the option `output_dir` of `save_figures`."""
+    parser.add_argument("-o", "--output-dir", type=Path, default=Path("bench-results"), help="[bench-results]")
+
+
+def save_figures(output_dir, name, started, figures):
+    """Write ``name<date>.json`` with the figures of a benchmark and facts of the machine, and print its path."""
+    path = output_dir / f"{name}{started:%Y-%m-%d-%H%M%S}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"started": f"{started:%Y-%m-%dT%H:%M:%SZ}", "machine": machine_facts(), **figures})
+    print(path)
 
 
 def machine_facts():
@@ -20,7 +34,7 @@ def machine_facts():
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "kernels": _core.variants("dat")[-1],
+        "kernels": _core.variants("solve")[-1],
         "versions": {name: version(name) for name in ("ionanalysis", "numpy", "scipy", "h5py", "pysam")},
     }
 

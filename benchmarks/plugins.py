@@ -15,9 +15,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.machine import machine_facts
+from benchmarks.machine import add_output_dir, save_figures
 from benchmarks.tables import aligned
-from ionanalysis.io.jsonfile import write_json
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.info import PluginInfo
 from ionanalysis.plugin.interpreter import python_path
@@ -41,7 +40,7 @@ if __name__ == "__main__":
 
 def main(argv=None):
     parser = argparse.ArgumentParser(prog="benchmarks.plugins", description=__doc__)
-    parser.add_argument("-o", "--output-dir", type=Path, default=Path("bench-results"), help="[bench-results]")
+    add_output_dir(parser)
     parser.add_argument("--number", type=int, default=N_PLUGINS, help="plugins to launch [%(default)s]")
     parser.add_argument("--slots", type=int, default=2, help="plugins at a time [%(default)s]")
     args = parser.parse_args(argv)
@@ -66,10 +65,7 @@ def main(argv=None):
         "wall, ms each",
     )
     print(*aligned(header, rows), sep="\n")
-    path = args.output_dir / f"plugins-{started:%Y-%m-%d-%H%M%S}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"started": f"{started:%Y-%m-%dT%H:%M:%SZ}", "machine": machine_facts(), "plugins": figures})
-    print(path)
+    save_figures(args.output_dir, "plugins-", started, {"plugins": figures})
     return 0
 
 

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from benchmarks import bench_basecaller, bench_io, bench_kernels, bench_sigproc
 from benchmarks.chips import FLOWS, SIZES, TINY, chip
-from benchmarks.machine import machine_facts, yardstick_seconds
+from benchmarks.machine import add_output_dir, save_figures, yardstick_seconds
 from benchmarks.stage import THREADS, Stage
 from benchmarks.tables import kernel_table, scaling, scaling_table, stage_table
-from ionanalysis.io.jsonfile import write_json
 
 MODULES = (bench_io, bench_sigproc, bench_basecaller, bench_kernels)
 
@@ -39,24 +38,19 @@ def main(argv=None):
         print(*stage_table(stages), "", *scaling_table(scaling(stages)), "", sep="\n")
     if kernels:
         print(*kernel_table(kernels), "", sep="\n")
-    path = args.output_dir / f"{started:%Y-%m-%d-%H%M%S}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
-        "machine": machine_facts(),
         "yardstick_s": yardstick_seconds(args.yardstick),
         "stages": stages,
         "scaling": scaling(stages),
         "kernels": kernels,
     }
-    write_json(path, content)
-    print(path)
+    save_figures(args.output_dir, "", started, content)
     return 0
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="benchmarks.run", description=__doc__)
-    parser.add_argument("-o", "--output-dir", type=Path, default=Path("bench-results"), help="[bench-results]")
+    add_output_dir(parser)
     parser.add_argument("--threads", type=_numbers, default=list(THREADS), help="numbers of threads [1,2]")
     parser.add_argument("--tiny", action="store_true", help="one tiny chip and one run each, to see that all works")
     parser.add_argument("--only", default="", help="only suites whose name holds this")

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import machine_facts, yardstick_seconds
+from benchmarks.machine import add_output_dir, save_figures, yardstick_seconds
 from benchmarks.tables import aligned
-from ionanalysis.io.jsonfile import write_json
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.run import open_run
 from ionanalysis.sigproc import find_beads, fit_signals
@@ -122,25 +121,20 @@ def main(argv=None):
         results[name] = judged_chip((args.side, args.side), args.flows, args.seed, options)
         print(name, file=sys.stderr, flush=True)
     print(*table(results), sep="\n")
-    path = args.output_dir / f"signals-{started:%Y-%m-%d-%H%M%S}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
-        "started": f"{started:%Y-%m-%dT%H:%M:%SZ}",
-        "machine": machine_facts(),
         "yardstick_s": yardstick_seconds(args.yardstick),
         "side": args.side,
         "flows": args.flows,
         "seed": args.seed,
         "chips": {name: vars(figures) for name, figures in results.items()},
     }
-    write_json(path, content)
-    print(path)
+    save_figures(args.output_dir, "signals-", started, content)
     return 0
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="benchmarks.signals", description=__doc__)
-    parser.add_argument("-o", "--output-dir", type=Path, default=Path("bench-results"), help="[bench-results]")
+    add_output_dir(parser)
     parser.add_argument("--side", type=int, default=96, help="side of the square chips, wells [96]")
     parser.add_argument("--flows", type=int, default=60, help="[60]")
     parser.add_argument("--seed", type=int, default=SEED, help=f"[{SEED}]")

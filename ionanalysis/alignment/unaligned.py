@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ionanalysis.bam.source import header_of, open_alignments, qualities_of, reads_of
+from ionanalysis.bam.source import header_of, open_alignments, primary_reads, qualities_of
 
 _OF_ALIGNMENTS = ("NM", "MD", "AS", "XS", "XA", "XE", "YS", "SA", "NH", "HI", "MC", "MQ")
 _KEPT_FLAGS = 512
@@ -41,9 +41,7 @@ def _take_back(path, output):
         header.pop("SQ", None)
         header["HD"] = {"VN": "1.6", "SO": "unsorted"}
         with pysam.AlignmentFile(str(output), "wb0", header=header) as file:
-            for read in reads_of(alignments):
-                if read.is_secondary or read.is_supplementary:
-                    continue
+            for read in primary_reads(alignments):
                 file.write(_unplaced(read))
 
 

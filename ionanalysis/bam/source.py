@@ -93,6 +93,11 @@ def reads_of(alignments):
         yield record
 
 
+def primary_reads(alignments):
+    """Yield what `reads_of` gives but secondary and supplementary records: each read once."""
+    return (read for read in reads_of(alignments) if not (read.is_secondary or read.is_supplementary))
+
+
 def tag_of(record, name, kind, default=None):
     """Value of one tag.
 

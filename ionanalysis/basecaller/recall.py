@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ionanalysis import __version__
-from ionanalysis.bam.source import header_of, integers_of, open_alignments, qualities_of, reads_of, tag_of
+from ionanalysis.bam.source import header_of, integers_of, open_alignments, primary_reads, qualities_of, tag_of
 from ionanalysis.basecaller.calibration import linear_model_response
 from ionanalysis.basecaller.solve import call_block
 from ionanalysis.errors import InputError, UsageError
@@ -170,11 +170,7 @@ def _check_models(path, models, groups):
 
 
 def _batches(bam, names):
-    reads = (
-        read
-        for read in reads_of(bam)
-        if not (read.is_secondary or read.is_supplementary) and (names is None or read.query_name in names)
-    )
+    reads = (read for read in primary_reads(bam) if names is None or read.query_name in names)
     while batch := list(islice(reads, _BATCH_READS)):
         yield batch
 

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 
 from ionanalysis.align.reads import align_reads, target_of
-from ionanalysis.bam.source import header_of, integers_of, open_alignments, reads_of, tag_of
+from ionanalysis.bam.source import header_of, integers_of, open_alignments, primary_reads, tag_of
 from ionanalysis.basecaller.recall import CUT_FROM_FRONT
 from ionanalysis.errors import InputError
 from ionanalysis.flows import FlowOrder
@@ -108,7 +108,7 @@ def read_training(paths, options, counts, *, index=None, n_threads=None, progres
     for path in paths:
         with open_alignments(path) as bam:
             groups = _groups(path, header_of(bam))
-            records = (read for read in reads_of(bam) if not (read.is_secondary or read.is_supplementary))
+            records = primary_reads(bam)
             while batch := list(islice(records, _BATCH_READS)):
                 counts.in_file += len(batch)
                 found = _known(batch, groups, options, index, n_threads, counts)

@@ -6,8 +6,7 @@ from itertools import islice
 import numpy as np
 
 from ionanalysis.bam.reader import gather_flowgrams
-from ionanalysis.bam.source import header_of, open_alignments, qualities_of, tag_of
-from ionanalysis.export.reads import primary_reads
+from ionanalysis.bam.source import header_of, open_alignments, primary_reads, qualities_of, tag_of
 from ionanalysis.io.mask import read_mask
 from ionanalysis.wells import open_wells
 

@@ -6,7 +6,7 @@ from os import PathLike
 
 import numpy as np
 
-from ionanalysis.bam.source import header_of, integers_of, open_alignments, qualities_of, reads_of, tag_of
+from ionanalysis.bam.source import header_of, integers_of, open_alignments, primary_reads, qualities_of, tag_of
 from ionanalysis.errors import InputError
 from ionanalysis.flows import LIBRARY_KEY, FlowOrder
 from ionanalysis.io.atomic import whole_file
@@ -99,11 +99,6 @@ def as_paths(bams):
 def _read_groups(bam):
     with open_alignments(bam) as alignments:
         return {group["ID"]: group for group in header_of(alignments).get("RG", [])}
-
-
-def primary_reads(alignments):
-    """Records of a file without secondary and supplementary ones."""
-    return (read for read in reads_of(alignments) if not (read.is_secondary or read.is_supplementary))
 
 
 def _fastq_record(read):

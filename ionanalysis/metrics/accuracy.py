@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ionanalysis.bam.source import header_of, open_alignments, qualities_of, reads_of, tag_of
+from ionanalysis.bam.source import header_of, open_alignments, primary_reads, qualities_of, tag_of
 from ionanalysis.errors import InputError
 from ionanalysis.metrics.alignment import (
     DELETION,
@@ -235,16 +235,15 @@ def calls_from_bam(path: str | Path) -> Iterable[Call]:
     """
     with open_alignments(path) as bam:
         groups = {group.get("ID"): group.get("KS", "") for group in header_of(bam).get("RG", [])}
-        for read in reads_of(bam):
-            if not (read.is_secondary or read.is_supplementary):
-                row, col = _well_of(path, read.query_name)
-                yield Call(
-                    row,
-                    col,
-                    read.get_forward_sequence() or "",
-                    qualities_of(read),
-                    groups.get(tag_of(read, "RG", str, ""), "") + tag_of(read, "ZT", str, ""),
-                )
+        for read in primary_reads(bam):
+            row, col = _well_of(path, read.query_name)
+            yield Call(
+                row,
+                col,
+                read.get_forward_sequence() or "",
+                qualities_of(read),
+                groups.get(tag_of(read, "RG", str, ""), "") + tag_of(read, "ZT", str, ""),
+            )
 
 
 def calls_from_reads(reads, n_skipped=4) -> Iterable[Call]:

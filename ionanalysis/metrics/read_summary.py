@@ -6,7 +6,7 @@ from array import array
 import numpy as np
 
 from ionanalysis.bam.reader import well_of
-from ionanalysis.bam.source import header_of, open_alignments, qualities_of, reads_of, tag_of
+from ionanalysis.bam.source import header_of, open_alignments, primary_reads, qualities_of, tag_of
 from ionanalysis.io.atomic import whole_file
 
 COLUMNS = (
@@ -43,10 +43,9 @@ def write_read_summary(bams, path):
         for bam in bams:
             with open_alignments(bam) as alignments:
                 groups = {group["ID"]: group for group in header_of(alignments).get("RG", []) if "ID" in group}
-                for read in reads_of(alignments):
-                    if not (read.is_secondary or read.is_supplementary):
-                        table.writerow(_row(read, groups))
-                        n_reads += 1
+                for read in primary_reads(alignments):
+                    table.writerow(_row(read, groups))
+                    n_reads += 1
     return n_reads
 
 

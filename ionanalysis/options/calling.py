@@ -27,7 +27,12 @@ class BasecallerOptions:
     calibration: CalibrationOptions = field(default_factory=CalibrationOptions)
 
     @classmethod
+    def classes(cls):
+        """The class of each part, by the part's name."""
+        kinds = get_type_hints(cls)
+        return {part.name: kinds[part.name] for part in fields(cls)}
+
+    @classmethod
     def from_classes(cls, option):
         """Built of what ``option(class)`` gives for the class of each part."""
-        kinds = get_type_hints(cls)
-        return cls(**{part.name: option(kinds[part.name]) for part in fields(cls)})
+        return cls(**{name: option(kind) for name, kind in cls.classes().items()})

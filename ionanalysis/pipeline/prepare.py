@@ -44,7 +44,7 @@ def prepare_result(request, facts, barcode_set):
         previous_report=_previous_report(request),
         barcode_set=barcode_set,
         adapter=_adapter(request),
-        reference=_reference(request),
+        reference=request.option(ReferenceOptions).reference or "",
     )
     params = ion_params(facts, asked)
     _write_json_if_new(result_dir / "ion_params_00.json", params)
@@ -68,14 +68,6 @@ def _previous_report(request):
     wells = request.result_dir / "sigproc_results" / "1.wells"
     is_own = request.first in ("beadfind", "sigproc") or (wells.is_file() and not wells.is_symlink())
     return "" if is_own else str(request.run_dir)
-
-
-def _reference(request):
-    """The FASTA file that the options name."""
-    for options in request.options:
-        if isinstance(options, ReferenceOptions):
-            return options.reference or ""
-    return ""
 
 
 def _adapter(request):

@@ -11,21 +11,15 @@ from ionanalysis.io.atomic import write_whole
 from ionanalysis.io.mask import WellFlag, read_mask
 from ionanalysis.metrics.peak_signal import raw_peak_signal
 from ionanalysis.options.alignment import AlignmentOptions
-from ionanalysis.options.barcodes import BarcodeOptions
 from ionanalysis.options.base import Options
-from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
 from ionanalysis.options.calibration import (
     CalibrationFitOptions,
-    CalibrationOptions,
     RecalibrationOptions,
     ReferenceOptions,
 )
-from ionanalysis.options.clonality import ClonalityOptions
-from ionanalysis.options.filters import FilterOptions, TrimOptions
-from ionanalysis.options.flow_tags import FlowTagOptions
+from ionanalysis.options.calling import BasecallerOptions
 from ionanalysis.options.plugins import AutomaticPluginOptions, PluginOptions
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
-from ionanalysis.options.stage import StageOptions
 from ionanalysis.pipeline.aligning import (
     alignment_files,
     run_alignment_stage,
@@ -211,17 +205,7 @@ _statistics_files = _files(
     "", "basecaller_results/ionstats_basecaller.json", "basecaller_results/TFStats.json", "raw_peak_signal"
 )
 
-_CALLING = (
-    StageOptions,
-    PhaseOptions,
-    SolverOptions,
-    FilterOptions,
-    TrimOptions,
-    BarcodeOptions,
-    ClonalityOptions,
-    FlowTagOptions,
-    CalibrationOptions,
-)
+_CALLING = tuple(BasecallerOptions.classes().values())
 
 STAGES = (
     Stage("beadfind", _beadfind, _files("sigproc_results", "bfmask.bin", "bfmask.stats"), (BeadfindOptions,)),

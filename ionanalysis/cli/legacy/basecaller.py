@@ -13,25 +13,9 @@ from ionanalysis.cli.legacy.program import Program
 from ionanalysis.cli.progress import open_progress
 from ionanalysis.errors import InputError, UsageError
 from ionanalysis.executors import open_executor
-from ionanalysis.options.barcodes import BarcodeOptions
-from ionanalysis.options.basecaller import PhaseOptions, SolverOptions
-from ionanalysis.options.calibration import CalibrationOptions
-from ionanalysis.options.clonality import ClonalityOptions
-from ionanalysis.options.filters import FilterOptions, TrimOptions
-from ionanalysis.options.flow_tags import FlowTagOptions
-from ionanalysis.options.stage import StageOptions
+from ionanalysis.options.calling import BasecallerOptions
 
-CLASSES = (
-    StageOptions,
-    PhaseOptions,
-    SolverOptions,
-    FilterOptions,
-    TrimOptions,
-    BarcodeOptions,
-    ClonalityOptions,
-    FlowTagOptions,
-    CalibrationOptions,
-)
+CLASSES = tuple(BasecallerOptions.classes().values())
 
 
 def main(argv=None):
@@ -83,8 +67,6 @@ def _call_bases(values, words, note):
 
 def _options(effects, values, note):
     """Options of all parts of the stage, phase as the flags for it say together."""
-    from ionanalysis.basecaller.stage import BasecallerOptions
-
     options = BasecallerOptions.from_classes(effects.option)
     given = {"solver": options.solver, "phase": options.phase}
     arguments = {name: effects.arguments.get(name) for name in ("phasing_estimator", "phase_file")}
