@@ -136,13 +136,10 @@ static inline float window_change(const Noise *noise, const float *x, const floa
 /* Scores of LANES flows from `begin` on, how they fall with the prediction, and how fast that falls; noise held fixed. */
 static inline void flow_curves(const Noise *noise, const float *x, const float *signal, int begin, float *scores,
                                float *slope, float *curve) {
-    lanes sd = noise_sd(noise, load(noise->floor + begin), load(signal + begin));
-    lanes e = load(x + begin) - load(signal + begin);
-    lanes z = magnitude(e) / sd;
-    lanes inner = lesser(z, all(noise->huber));
-    lanes weight = 1.0f / (sd * sd);
-    store(scores, inner * (z - 0.5f * inner) + logarithm(sd));
-    store(slope, weight * e);
+    lanes floor = load(noise->floor + begin), value = load(x + begin), p = load(signal + begin);
+    lanes sd = noise_sd(noise, floor, p), weight = 1.0f / (sd * sd);
+    store(scores, lane_scores(noise, floor, value, p));
+    store(slope, weight * (value - p));
     store(curve, weight);
 }
 
