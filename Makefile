@@ -5,13 +5,13 @@ KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanal
 KERNEL_TESTS = $(shell grep -lE "ionanalysis\._core|import _core|ionanalysis\.reference" tests/test_*.py) \
 	tests/test_run.py tests/test_calls_golden.py tests/test_sigproc_golden.py tests/test_fuzz_formats.py
 
-.PHONY: demo test test-slow test-checked test-plugins bench golden docs lint format clean
+.PHONY: demo test test-slow test-checked test-plugins test-slurm bench golden docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ionanalysis.demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not slurm"
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto -m slow
@@ -19,11 +19,17 @@ test-slow: $(VENV)/.installed-test
 # The tests that drive kernels, on kernels with bounds checks: an index error inside a kernel becomes a failure here.
 test-checked: $(VENV)/.installed-test
 	IONANALYSIS_CHECKED=1 $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/checked .
-	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto -m "not slow" $(KERNEL_TESTS)
+	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto -m "not slow and not slurm" $(KERNEL_TESTS)
 
 # Plugins written for Torrent Suite, unmodified: make test-plugins PLUGIN_SOURCES=FOLDER
 test-plugins: $(VENV)/.installed-test
 	PLUGIN_SOURCES="$(PLUGIN_SOURCES)" $(BIN)/python -m pytest -rs tests/test_plugin_sources.py
+
+# Runs and plugins on a real Slurm of one node, made in a temporary folder; says why where it cannot be.
+test-slurm: $(VENV)/.installed-test
+	command -v slurmctld slurmd munged >/dev/null || [ "$$(id -u)" != 0 ] || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; } || true
+	$(BIN)/python -m pytest -rs -m slurm tests/test_queue_workers.py
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run

@@ -20,9 +20,9 @@ def open_executor(spec="threads", n_threads=None):
 
     Parameters
     ----------
-    spec : str
+    spec : str or Executor
         ``threads``, ``threads:N``, ``processes``, ``processes:N`` or ``dask:ADDRESS`` (a running
-        scheduler, with the extra ``[cluster]``).
+        scheduler, with the extra ``[cluster]``). One that is open already is given as it is, and left open.
     n_threads : int, optional
         Workers where `spec` names no number; all cores by default.
 
@@ -31,6 +31,9 @@ def open_executor(spec="threads", n_threads=None):
     UsageError
         If `spec` is none of these, or dask is not installed.
     """
+    if isinstance(spec, Executor):
+        yield spec
+        return
     kind, _, detail = spec.partition(":")
     if kind == "dask" and detail:
         with dask_client(detail) as client:
@@ -47,7 +50,9 @@ def open_executor(spec="threads", n_threads=None):
     elif kind == "processes":
         pool = ProcessExecutor(n_workers)
     else:
-        raise UsageError(f"executor {spec!r} is unknown; use threads:N, processes:N or dask:ADDRESS.")
+        raise UsageError(
+            f"executor {spec!r} is unknown; use threads:N, processes:N, dask:ADDRESS, or for a run slurm:N or sge:N."
+        )
     try:
         yield pool
     finally:

@@ -11,6 +11,7 @@ from ionanalysis.cli._from_options import add_options, from_args
 from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.cli.progress import duration, open_progress
 from ionanalysis.errors import FailedBlocksError
+from ionanalysis.options.queue import QueueOptions
 from ionanalysis.pipeline import STAGE_NAMES, PipelineRequest, option_classes, run_pipeline
 
 
@@ -32,7 +33,10 @@ def add_arguments(parser):
     )
     parser.add_argument("--run-id", metavar="XXXXX", help="first part of read names [from the raw data]")
     parser.add_argument(
-        "--executor", metavar="SPEC", default="threads", help="threads:N, processes:N or dask:ADDRESS [threads]"
+        "--executor",
+        metavar="SPEC",
+        default="threads",
+        help="threads:N, processes:N, dask:ADDRESS, slurm:N or sge:N [threads]",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads of a stage [all cores]")
     parser.add_argument("--summary", type=Path, metavar="FILE.tsv", help="write a table with a line per read")
@@ -52,7 +56,7 @@ def add_arguments(parser):
         "the whole]",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
-    add_options(parser, *option_classes())
+    add_options(parser, *option_classes(), QueueOptions)
 
 
 def run(args):
@@ -69,7 +73,7 @@ def run(args):
         barcodes=args.barcodes,
         block_size=args.blocks,
         follow_limit_s=args.follow_limit if args.follow else None,
-        options=tuple(from_args(cls, args) for cls in option_classes()),
+        options=tuple(from_args(cls, args) for cls in (*option_classes(), QueueOptions)),
         command_line=shlex.join(["ionanalysis", *sys.argv[1:]]),
     )
     with terminated_as_interrupt(), open_progress() as progress:

@@ -150,7 +150,7 @@ def run_blocks(context, stage, key_of):
     n_kept = len(keys) - len(waiting)
     if n_kept:
         context.note(f"{stage.name}: {n_kept} of {len(keys)} blocks were finished before.")
-    outer, inner = _threads(request, context.n_threads)
+    outer, inner = _threads(context)
     with open_executor(outer, context.n_threads) as executor:
         work = partial(_attempt, stage.work, inner, stage.folder)
         # Made one by one, as they are handed out.
@@ -254,15 +254,16 @@ def clear(folder):
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _threads(request, n_threads):
-    """Word of the executor that blocks run on, and threads inside each block.
+def _threads(context):
+    """The executor that blocks run on, and threads inside each block.
 
     Threads work on one block after the other, all of them on the same, so that one block is in memory at a time.
     """
-    kind = request.executor.partition(":")[0]
+    asked = context.request.n_threads
+    kind = context.request.executor.partition(":")[0]
     if kind == "threads":
-        return "threads:1", n_threads
+        return "threads:1", context.n_threads
     if kind != "processes":
-        return request.executor, request.n_threads or 1
+        return context.executor, asked or 1
     n_cores = len(os.sched_getaffinity(0))
-    return request.executor, request.n_threads or max(1, n_cores // n_threads)
+    return context.executor, asked or max(1, n_cores // context.n_threads)

@@ -56,7 +56,7 @@ def run_calibration_stage(context):
         # A file that is no reference must show up before the reads are called.
         _ = index.aligner
     inputs, options = basecaller_inputs(context), _training_options(context)
-    with open_executor(context.request.executor, context.n_threads) as executor:
+    with open_executor(context.executor, context.n_threads) as executor:
         result = run_basecaller(
             inputs,
             folder,

@@ -19,8 +19,10 @@ from ionanalysis.pipeline.record import RunRecord, checksum, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
 from ionanalysis.pipeline.sources import RAW_STAGES, find_barcode_set, find_source
 from ionanalysis.pipeline.stages import STAGES
+from ionanalysis.pipeline.workers import Workers
 from ionanalysis.plugin.plan import plan_configs
 from ionanalysis.plugin.store import PluginStore
+from ionanalysis.queue_workers import expect_queue, is_queue
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,10 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     names = tuple(by_name)
     chosen = stage_range(names, request.first, request.last)
     _expect_room(request, stages)
-    if not request.executor.startswith("dask:"):
-        # A wrong word must not show up after the first stages have run; nor must a plugin that is not there.
+    # A wrong word must not show up after the first stages have run; nor must a plugin that is not there.
+    if is_queue(request.executor):
+        expect_queue(request.executor)
+    elif not request.executor.startswith("dask:"):
         with open_executor(request.executor, 1):
             pass
     asked = request.option(AutomaticPluginOptions)
@@ -99,31 +103,33 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
     ran: list[str] = []
     skipped: list[str] = []
-    for name in chosen:
-        stage = by_name[name]
-        key = {"ionanalysis": __version__, "inputs": given, "options": _stage_options(stage, request)}
-        if request.resume and not ran and record.is_whole(name, key):
-            skipped.append(name)
-            note(f"{name}: was finished before.")
-            continue
-        # What later stages left rests on what is now made anew, also where they are not asked for in this call.
-        record.forget(names[names.index(name) :])
-        context = StageContext(
-            request,
-            source.facts,
-            barcode_set,
-            n_threads,
-            partial(progress, name),
-            note,
-            source.patience,
-            plan,
-            key["options"],
-        )
-        _run_stage(stage, context, record, key)
-        ran.append(name)
-        if source.patience and name == RAW_STAGES[-1]:
-            # Only now are all images there: what was made of them is known by all of them.
-            given = _take_stock(request, record, barcode_set)
+    with Workers(request, note) as workers:
+        for name in chosen:
+            stage = by_name[name]
+            key = {"ionanalysis": __version__, "inputs": given, "options": _stage_options(stage, request)}
+            if request.resume and not ran and record.is_whole(name, key):
+                skipped.append(name)
+                note(f"{name}: was finished before.")
+                continue
+            # What later stages left rests on what is now made anew, also where they are not asked for in this call.
+            record.forget(names[names.index(name) :])
+            context = StageContext(
+                request,
+                source.facts,
+                barcode_set,
+                n_threads,
+                partial(progress, name),
+                note,
+                source.patience,
+                plan,
+                key["options"],
+                workers.of(stage),
+            )
+            _run_stage(stage, context, record, key)
+            ran.append(name)
+            if source.patience and name == RAW_STAGES[-1]:
+                # Only now are all images there: what was made of them is known by all of them.
+                given = _take_stock(request, record, barcode_set)
     failed = _failed_blocks(plan)
     record.close("incomplete" if failed else "done")
     return _result(request, source.facts, record, tuple(ran), tuple(skipped), failed)
@@ -142,8 +148,9 @@ def _take_stock(request, record, barcode_set):
 
 
 def worker_count(spec):
-    """Workers that an executor's word stands for; all cores where it names no number."""
-    number = spec.partition(":")[2]
+    """Workers on this machine that an executor's word stands for; all cores where it names no number."""
+    kind, _, number = spec.partition(":")
+    number = "" if is_queue(kind) else number
     return int(number) if number.isdigit() and int(number) else len(os.sched_getaffinity(0))
 
 

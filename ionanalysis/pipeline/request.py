@@ -1,6 +1,7 @@
 """What a user asks of the pipeline, and what the stages get to see."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class PipelineRequest:
     resume: bool = False
     """Skip stages whose outputs are whole and were made with the same inputs and options."""
     executor: str = "threads"
-    """Where blocks of work run (`ionanalysis.executors.open_executor`)."""
+    """Where blocks of work run (`ionanalysis.executors.open_executor`, `ionanalysis.queue_workers`)."""
     n_threads: int | None = None
     run_id: str | None = None
     """Five characters that reads are named after; from the raw data by default."""
@@ -81,6 +82,8 @@ class StageContext:
     """Given for chips that are cut into blocks."""
     options: dict = field(default_factory=dict)
     """Options of the stage as plain values, with checksums of the files that they name."""
+    executor: str | Executor = "threads"
+    """Where blocks of this stage run: the word of the request, or workers of a queue."""
 
     @property
     def result_dir(self):

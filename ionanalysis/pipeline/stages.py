@@ -53,6 +53,8 @@ class Stage:
     """Whether a stage may have had nothing to do."""
     changes: tuple[str, ...] = ()
     """Earlier stages whose outputs this one adds to."""
+    has_blocks: bool = False
+    """Whether it hands out work to the workers of an executor."""
 
 
 def _beadfind(context):
@@ -100,7 +102,7 @@ def _basecaller(context):
     if context.blocks:
         call_blocks(context)
         return
-    with open_executor(context.request.executor, context.n_threads) as executor:
+    with open_executor(context.executor, context.n_threads) as executor:
         run_basecaller(
             basecaller_inputs(context),
             context.basecaller_dir,
@@ -208,12 +210,19 @@ _statistics_files = _files(
 _CALLING = tuple(BasecallerOptions.classes().values())
 
 STAGES = (
-    Stage("beadfind", _beadfind, _files("sigproc_results", "bfmask.bin", "bfmask.stats"), (BeadfindOptions,)),
+    Stage(
+        "beadfind",
+        _beadfind,
+        _files("sigproc_results", "bfmask.bin", "bfmask.stats"),
+        (BeadfindOptions,),
+        has_blocks=True,
+    ),
     Stage(
         "sigproc",
         _signals,
         _files("sigproc_results", "1.wells", "analysis.bfmask.bin", "analysis.bfmask.stats"),
         (SignalOptions,),
+        has_blocks=True,
     ),
     Stage(
         "calibration",
@@ -221,12 +230,14 @@ STAGES = (
         calibration_files,
         (*_CALLING, RecalibrationOptions, ReferenceOptions, CalibrationFitOptions),
         may_leave_nothing=True,
+        has_blocks=True,
     ),
     Stage(
         "basecaller",
         _basecaller,
         _basecaller_files,
         (*_CALLING, RecalibrationOptions),
+        has_blocks=True,
     ),
     Stage(
         "alignment",

@@ -23,8 +23,8 @@ def open_runner(executor="threads"):
     Parameters
     ----------
     executor : str
-        ``threads``, ``processes``: here, whatever number of workers the word names, because how many plugins run at a
-        time is an option of their own. ``dask:ADDRESS``: on workers. ``slurm``, ``sge``: their scripts are submitted.
+        Whatever number it names: how many plugins run at a time is an option of their own. ``threads``,
+        ``processes``: here. ``dask:ADDRESS``: on workers. ``slurm``, ``sge``: their scripts are submitted.
 
     Raises
     ------
@@ -34,8 +34,8 @@ def open_runner(executor="threads"):
     kind, _, address = executor.partition(":")
     if kind in ("threads", "processes"):
         yield run_limited
-    elif executor in QUEUES:
-        yield QueueRunner(executor)
+    elif kind in QUEUES:
+        yield QueueRunner(kind)
     elif kind == "dask" and address:
         with dask_client(address) as client:
             yield DaskRunner(client)
