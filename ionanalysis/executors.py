@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ionanalysis.errors import LostWorkerError, UsageError
 
@@ -107,10 +107,19 @@ class DaskExecutor(Executor):
 
     def submit(self, work, /, *args, **kwargs):
         # Pure work of the same arguments would be done once only; what blocks leave on disk must be made each time.
-        return _DaskFuture(self._client.submit(work, *args, pure=False, **kwargs))
+        from distributed.client import ClosedClientError
+
+        try:
+            return _DaskFuture(self._client.submit(work, *args, pure=False, **kwargs))
+        except ClosedClientError as error:
+            raise _gone(error) from None
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         """The cluster is not ours: it goes on."""
+
+
+def _gone(error):
+    return LostWorkerError(f"the cluster is gone ({error}); start it again and use --resume.")
 
 
 class _DaskFuture:
@@ -121,17 +130,20 @@ class _DaskFuture:
 
     def result(self, timeout=None):
         from distributed import KilledWorker
-        from distributed.client import FutureCancelledError
+        from distributed.client import ClosedClientError, FutureCancelledError
 
         try:
             return self._future.result(timeout)
         except KilledWorker as error:
             raise LostWorkerError(f"workers of the cluster died again and again on the same block ({error}).") from None
-        except FutureCancelledError as error:
-            raise LostWorkerError(f"the cluster is gone ({error}); start it again and use --resume.") from None
+        except (ClosedClientError, FutureCancelledError) as error:
+            raise _gone(error) from None
 
     def cancel(self):
-        return self._future.cancel()
+        from distributed.client import ClosedClientError
+
+        with suppress(ClosedClientError):
+            self._future.cancel()
 
 
 def map_blocks(executor, work, blocks, *, in_flight=None):

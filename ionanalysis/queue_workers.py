@@ -96,7 +96,7 @@ def open_queue(spec, options, *, n_cores=1, log_dir=None, note=None):
             raise LostWorkerError(f"executor {spec}: the scheduler of the workers does not start ({error}).") from error
         # The cluster is left last: its jobs are cancelled also where the client fails.
         with cluster, Client(cluster, set_as_default=False) as client, _kept_at(cluster, n_workers, client, refused):
-            _wait_for_first(client, spec, refused, note or (lambda text: None))
+            _wait_for_first(client, spec, refused, note or (lambda text: None), log_dir)
             yield QueueExecutor(client, n_workers)
 
 
@@ -129,7 +129,7 @@ def make_cluster(kind, options, *, n_cores=1, log_dir=None, refused=None):
     refused = [] if refused is None else refused
     memory = round(options.memory * 1024)
 
-    class Job(cluster_class.job_cls):
+    class Job(cluster_class.job_cls):  # type: ignore[name-defined]
         async def start(self):
             try:
                 await super().start()
@@ -189,12 +189,13 @@ def _kept_at(cluster, n_workers, client, refused):
         keeper.join()
 
 
-def _wait_for_first(client, spec, refused, note):
+def _wait_for_first(client, spec, refused, note, log_dir):
     told = started = time.monotonic()
     while not refused and not client.nthreads():
         if time.monotonic() - told > _TELL_S:
             told = time.monotonic()
-            note(f"executor {spec}: still waiting for the queue to start a worker, {(told - started) / 60:.0f} min.")
+            logs = f"; the logs of those that have started are in {log_dir}" if log_dir else ""
+            note(f"executor {spec}: no worker after {(told - started) / 60:.0f} min in the queue{logs}.")
         time.sleep(0.2)
     if refused:
         raise UsageError(f"executor {spec}: the queue takes no job: {refused[0]}")
