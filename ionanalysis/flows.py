@@ -26,7 +26,7 @@ def encode_bases(sequence):
     >>> encode_bases("TCAG")
     array([3, 1, 0, 2], dtype=int8)
     """
-    return _CODES[np.frombuffer(sequence.encode("ascii"), np.uint8)]
+    return CODES[np.frombuffer(sequence.encode("ascii"), np.uint8)]
 
 
 def decode_bases(codes):
@@ -38,9 +38,10 @@ def decode_bases(codes):
     return np.frombuffer(NUCS.encode(), np.uint8)[np.asarray(codes)].tobytes().decode("ascii")
 
 
-_CODES = np.full(256, -1, np.int8)
+CODES = np.full(256, -1, np.int8)
+"""Base code of each ASCII letter, any case; -1 for letters other than A, C, G, T."""
 for _code, _nuc in enumerate(NUCS):
-    _CODES[[ord(_nuc), ord(_nuc.lower())]] = _code
+    CODES[[ord(_nuc), ord(_nuc.lower())]] = _code
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import csv
 import json
 from array import array
 
+import h5py
 import numpy as np
 import pysam
 import pytest
@@ -198,3 +199,48 @@ def from_gapped(row):
             matched = 0
     cigar = "".join(f"1{code}" for code in cigar)
     return aligned(query.replace("-", ""), cigar, f"{md}{matched}", name=row["name"], reverse=reverse)
+
+
+@pytest.mark.parametrize("kind", ["c", "C", "s", "S", "i", "I"])
+def test_records_and_reads_of_other_formats_give_the_same(tmp_path, kind):
+    """BAM records are read as bytes, SAM files through pysam."""
+    code = {"c": "b", "C": "B", "s": "h", "S": "H", "i": "i", "I": "I"}[kind]
+    header = {**HEADER, "RG": [*HEADER["RG"], {"ID": "OTHER", "FO": FLOWS, "KS": "TCAGG"}]}
+    tags = [("ZF", 8, kind), ("ZA", 9, kind), ("ZM", array(code, [100, 0, 90, 1, 0, 110, 2, 99])), ("ZT", "ACG")]
+    reads = [
+        aligned("ACGATACGGTA", "3M1I3M1D4M", "6^C1T2", tags=tags),
+        aligned("GGACGTNNACCCGTTT", "2H2S12M2S5H", "0N1R9", name="RUN:7:1", reverse=True, tags=tags[1:]),
+        aligned("ACGT", "4M", "1Y1N0", name="RUN:1:9", tags=[("RG", "OTHER"), *tags[:1], *tags[3:]]),
+        aligned("ACGTA", "5S", "0", name="RUN:2:9"),
+        aligned("ACGTACG", "7M", "7", name="RUN:3:9"),
+    ]
+    reads[1].query_qualities = None
+    reads[2].set_tag("RG", "OTHER")
+    reads[4].flag = 4
+    options = AlignmentStatisticsOptions(
+        bc_adjust=True, minimum_aq_length=1, chip_origin=(0, 0), chip_dim=(20, 20), subregion_dim=(5, 5)
+    )
+    found = []
+    for name, mode in (("x.bam", "wb"), ("x.sam", "w")):
+        with pysam.AlignmentFile(str(tmp_path / name), mode, header=header) as file:
+            for read in reads:
+                file.write(pysam.AlignedSegment.fromstring(read.to_string(), file.header))
+        statistics = alignment_statistics(tmp_path / name, options, summary_path=tmp_path / f"{name}.h5")
+        found.append((statistics, error_counts(tmp_path / f"{name}.h5")))
+    assert found[0] == found[1]
+    assert found[0][0]["aligned"]["num_reads"] == 3 and found[0][0]["full"]["num_reads"] == 5
+    assert found[0][0]["WithBarcode"]["full"]["num_bases"] == 43 + 4 * 4 + 5 + 3 * 3
+
+
+def error_counts(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()].tolist()}) if hasattr(item, "shape") else None)
+    return found
+
+
+def test_a_tag_of_another_kind_is_refused_by_name(tmp_path):
+    with pysam.AlignmentFile(str(tmp_path / "x.bam"), "wb", header=HEADER) as file:
+        file.write(aligned("ACGT", "4M", "4", tags=[("ZA", "much")]))
+    with pytest.raises(InputError, match="tag ZA of read RUN:0:0 does not hold a whole number"):
+        alignment_statistics(tmp_path / "x.bam")

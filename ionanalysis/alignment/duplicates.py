@@ -7,7 +7,7 @@ not the flow in which the insert ends.
 import numpy as np
 
 from ionanalysis.bam.placed import REVERSE, UNMAPPED
-from ionanalysis.bam.record_bytes import integer_array_tag
+from ionanalysis.bam.record_tags import integer_array_tag
 
 _CLIPS = (4, 5)
 _OVER_REFERENCE = (0, 2, 3, 7, 8)

@@ -15,6 +15,9 @@ from ionanalysis.bam.source import check_header
 from ionanalysis.errors import InputError
 
 _LETTERS = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8)
+_PAIRS = np.stack([np.repeat(_LETTERS, 16), np.tile(_LETTERS, 16)], axis=1)
+"""The two letters in each byte of packed bases."""
+
 _READ_BYTES = 4 << 20
 
 
@@ -51,10 +54,23 @@ class RecordParts:
     @cached_property
     def letters(self):
         """Bases of all reads as they are stored, ASCII, uint8 (n_bases,)."""
-        n_bases = self.fixed["n_bases"].astype(np.int64)
-        place = np.arange(self.base_start[-1]) - np.repeat(self.base_start[:-1], n_bases)
-        packed = self.records.data[np.repeat(self.bases_at, n_bases) + (place >> 1)]
-        return _LETTERS[np.where(place & 1, packed & 15, packed >> 4)]
+        n_bytes = self.qualities_at - self.bases_at
+        starts = np.concatenate([[0], np.cumsum(n_bytes)])
+        packed = self.records.data[np.arange(starts[-1]) + np.repeat(self.bases_at - starts[:-1], n_bytes)]
+        pairs = _PAIRS[packed].ravel()
+        # A read of an odd number of bases has half a byte too many.
+        odd = np.flatnonzero(self.fixed["n_bases"] & 1)
+        return np.delete(pairs, 2 * starts[odd + 1] - 1) if len(odd) else pairs
+
+    @cached_property
+    def ends_of_text(self):
+        """Places of all zero bytes, and the end of the bytes."""
+        return np.append(np.flatnonzero(self.records.data == 0), len(self.records.data))
+
+    def name_of(self, read):
+        """Name of one read."""
+        begin = self.name_at[read]
+        return self.records.data[begin : begin + self.fixed["name_size"][read] - 1].tobytes().decode("ascii", "replace")
 
     @cached_property
     def qualities(self):
@@ -184,69 +200,3 @@ class RecordReader:
 
     def _damaged(self, what):
         return InputError(f"{self.path}: {what}; copy or make the file again.")
-
-
-_TAG_SIZES = np.zeros(256, np.int64)
-for _kinds, _size in (("AcC", 1), ("sS", 2), ("iIf", 4)):
-    _TAG_SIZES[[ord(_kind) for _kind in _kinds]] = _size
-
-
-def integer_array_tag(parts, name, n_values):
-    """Values of a tag of kind ``B:i``.
-
-    Returns
-    -------
-    values : int32 (n, n_values)
-        0 where a read lacks the tag.
-    has_tag : bool (n,)
-        False also where the tag is of another kind, or holds fewer values.
-    """
-    data, at = parts.records.data, _tag_places(parts, name)
-    found = np.flatnonzero((at >= 0) & (at + 8 + 4 * n_values <= parts.end))
-    found = found[(data[at[found] + 2] == ord("B")) & (data[at[found] + 3] == ord("i"))]
-    found = found[_numbers(data, at[found] + 4) >= n_values]
-    values, has_tag = np.zeros((len(at), n_values), np.int32), np.zeros(len(at), bool)
-    has_tag[found] = True
-    for place in range(n_values):
-        values[found, place] = _numbers(data, at[found] + 8 + 4 * place)
-    return values, has_tag
-
-
-def _tag_places(parts, name):
-    """First byte of a tag in each record, -1 without; all records advance by one tag at a time."""
-    data, at, end = parts.records.data, parts.tags_at.copy(), parts.end
-    found = np.full(len(at), -1, np.int64)
-    first, second = name.encode("ascii")
-    ends_of_text = np.flatnonzero(data == 0)
-    walking = np.flatnonzero(at + 4 <= end)
-    while len(walking):
-        place = at[walking]
-        hit = (data[place] == first) & (data[place + 1] == second)
-        found[walking[hit]] = place[hit]
-        size = _value_sizes(data, place + 2, ends_of_text)
-        # A kind that there is not: nothing behind it can be told.
-        on = ~hit & (size > 0)
-        at[walking] = place + 3 + size
-        walking = walking[on & (at[walking] + 4 <= end[walking])]
-    return found
-
-
-def _value_sizes(data, kind_at, ends_of_text):
-    """Bytes of values whose kinds stand at `kind_at`; 0 for kinds that there are not."""
-    kind = data[kind_at]
-    size = _TAG_SIZES[kind]
-    is_text = (kind == ord("Z")) | (kind == ord("H"))
-    text_at = kind_at[is_text] + 1
-    next_end = np.searchsorted(ends_of_text, text_at)
-    ends = np.append(ends_of_text, len(data))[next_end]
-    size[is_text] = ends - text_at + 1
-    is_array = (kind == ord("B")) & (kind_at + 6 <= len(data))
-    array_at = kind_at[is_array] + 1
-    size[is_array] = 5 + _numbers(data, array_at + 1).clip(0) * _TAG_SIZES[data[array_at]]
-    return size
-
-
-def _numbers(data, at):
-    """Little-endian int32 at each place, as int64."""
-    rows = data[np.asarray(at)[:, None] + np.arange(4)]
-    return np.ascontiguousarray(rows).view("<i4").reshape(-1).astype(np.int64)

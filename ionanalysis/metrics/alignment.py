@@ -177,19 +177,27 @@ def homopolymer_runs(columns):
     target, starts = columns.target, columns.target_start
     if not len(target):
         return np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64)
-    read = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    new = np.append(True, (target[1:] != target[:-1]) | (read[1:] != read[:-1]))
-    run = np.cumsum(new) - 1
-    true_length = np.bincount(run)
-    called = np.bincount(run[columns.target_index[columns.operation == MATCH]], minlength=len(true_length))
-    np.add.at(called, _neighbour_runs(columns, run), 1)
-    run_read = read[new]
-    outer = np.append(True, run_read[1:] != run_read[:-1]) | np.append(run_read[1:] != run_read[:-1], True)
-    return target[new][~outer], true_length[~outer], called[~outer]
+    new = np.append(True, target[1:] != target[:-1])
+    new[starts[:-1][starts[:-1] < len(target)]] = True
+    begin = np.flatnonzero(new)
+    true_length = np.diff(begin, append=len(target))
+    lost = np.flatnonzero((columns.operation == DELETION) | (columns.operation == SUBSTITUTION))
+    called = true_length - _counted(begin, columns.target_index[lost]) + _counted(begin, _neighbours(columns))
+    # Reads that cover nothing of the target have no run.
+    covered = np.flatnonzero(np.diff(starts))
+    outer = np.zeros(len(begin), bool)
+    outer[np.searchsorted(begin, starts[covered])] = True
+    outer[np.searchsorted(begin, starts[covered + 1]) - 1] = True
+    return target[begin][~outer], true_length[~outer], called[~outer]
 
 
-def _neighbour_runs(columns, run):
-    """Run that each stray base (inserted or substituted) lengthens; bases without such a run are left out."""
+def _counted(begin, places):
+    """How many of `places` lie in each of the runs that begin at `begin`."""
+    return np.bincount(np.searchsorted(begin, places, side="right") - 1, minlength=len(begin))
+
+
+def _neighbours(columns):
+    """A base of the run that each stray base (inserted or substituted) lengthens; bases without one are left out."""
     stray = np.flatnonzero(np.isin(columns.operation, (SUBSTITUTION, INSERTION)))
     letter, read = columns.bases[columns.base_index[stray]], columns.read[stray]
     after = columns.target_index[stray] + (columns.operation[stray] == SUBSTITUTION)
@@ -199,11 +207,20 @@ def _neighbour_runs(columns, run):
     last = len(columns.target) - 1
     joins_before = inside_before & (columns.target[np.clip(before, 0, last)] == letter)
     joins_after = ~joins_before & inside_after & (columns.target[np.clip(after, 0, last)] == letter)
-    return run[np.concatenate([before[joins_before], after[joins_after]])]
+    return np.concatenate([before[joins_before], after[joins_after]])
 
 
 def _exclusive_sum(flags):
     return np.cumsum(flags) - flags
+
+
+def error_columns(columns):
+    """Columns that are no match, their reads, and their positions as `AlignmentColumns.position` has them."""
+    wrong = np.flatnonzero(columns.operation != MATCH)
+    read = columns.read[wrong]
+    position = columns.base_index[wrong] - columns.read_start[read]
+    lengths = np.diff(columns.read_start)
+    return wrong, read, np.minimum(position, np.maximum(lengths, 1)[read] - 1)
 
 
 def _letters(sequences):

@@ -1,22 +1,22 @@
 """How far aligned reads are accurate, and where they err: `ionstats_alignment.json` (basecaller.md 11.3)."""
 
 import math
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ionanalysis.bam.reader import well_of
-from ionanalysis.bam.source import header_of, open_alignments, reads_of, tag_of
-from ionanalysis.flows import LIBRARY_KEY, NUCS, FlowOrder
+from ionanalysis.bam.source import header_of, open_alignments
+from ionanalysis.flows import CODES, LIBRARY_KEY, NUCS, FlowOrder
 from ionanalysis.io.jsonfile import write_json
-from ionanalysis.metrics.aligned_reads import aligned_reads
+from ionanalysis.metrics.aligned_reads import aligned_reads, forward_codes, has_aligned_bases
 from ionanalysis.metrics.alignment import (
     DELETION,
     INSERTION,
-    MATCH,
     SUBSTITUTION,
     accurate_prefixes,
+    error_columns,
     homopolymer_runs,
 )
 from ionanalysis.metrics.error_summary import merge_error_summaries, write_error_summary
@@ -28,12 +28,14 @@ from ionanalysis.metrics.ionstats_basecaller import (
     merge_reads,
     padded_sum,
 )
-from ionanalysis.metrics.read_flows import base_flows
+from ionanalysis.metrics.read_columns import SECONDARY, SUPPLEMENTARY, UNMAPPED, ReadColumns, read_columns
+from ionanalysis.metrics.read_flows import flows_of_codes
 from ionanalysis.options.ionstats import AlignmentStatisticsOptions
 
 ERROR_KINDS = ("ins", "del", "sub", "no_call", "align_start", "align_stop", "depth")
 _META = {"format_name": "ionstats_alignment", "format_version": "1.0"}
-_BATCH_READS = 4096
+_FRONT_TAGS = ("ZK", "ZT", "ZE")
+"""Tags of what was cut off the front of a read behind key and barcode."""
 
 
 def aq_name(rate):
@@ -72,14 +74,14 @@ def alignment_statistics(path, options=None, key=LIBRARY_KEY, summary_path=None)
     with open_alignments(path) as bam:
         header = header_of(bam)
         tally = AlignmentTally(header, options, key)
-        reads = reads_of(bam)
-        while batch := list(islice(reads, _BATCH_READS)):
+        by_group = summary_path is not None and len(header.get("RG", ())) > 1
+        wanted = replace(tally.wanted, texts=("RG", *_FRONT_TAGS)) if by_group else tally.wanted
+        for batch in read_columns(path, bam, wanted):
             tally.add(batch)
-            if summary_path is not None and len(header.get("RG", ())) > 1:
-                for name, of_group in _by_group(batch).items():
-                    if name not in of_groups:
-                        of_groups[name] = AlignmentTally(header, options, key)
-                    of_groups[name].add(of_group)
+            for name, of_group in _by_group(batch).items() if by_group else ():
+                if name not in of_groups:
+                    of_groups[name] = AlignmentTally(header, options, key)
+                of_groups[name].add(of_group)
     if summary_path is not None:
         names = [group.get("ID", "") for group in header.get("RG", ())]
         write_error_summary(summary_path, tally, of_groups if len(names) > 1 else dict.fromkeys(names, tally))
@@ -88,10 +90,8 @@ def alignment_statistics(path, options=None, key=LIBRARY_KEY, summary_path=None)
 
 def _by_group(reads):
     """Reads by their read group."""
-    groups: dict[str, list] = {}
-    for read in reads:
-        groups.setdefault(tag_of(read, "RG", str, ""), []).append(read)
-    return groups
+    names = np.array(reads.texts["RG"])
+    return {str(name): reads.chosen(names == name) for name in np.unique(names)}
 
 
 class AlignmentTally:
@@ -131,15 +131,22 @@ class AlignmentTally:
         size = options.max_hp + 1
         self.homopolymers = {nuc: np.zeros((size, size), np.int64) for nuc in NUCS}
 
+    @property
+    def wanted(self):
+        """What must be known of reads."""
+        texts = ("RG", *_FRONT_TAGS) if self._with_barcode else ("RG",) if self.options.skip_rg_suffix else ()
+        return replace(self._reads.wanted, texts=texts, letters=True)
+
     def add(self, reads):
-        """Count a list of pysam reads, aligned or not."""
-        plain = [read for read in reads if not (read.is_secondary or read.is_supplementary) and self._counts(read)]
-        for read in plain:
-            self._reads.add(read)
-            if self._with_barcode:
-                self._with_barcode["full"].add(read.query_length + self._n_cut(read))
-        placed = [read for read in plain if self._is_aligned(read)]
-        if placed:
+        """Count reads, aligned or not: `ReadColumns`, or a list of pysam reads."""
+        if not isinstance(reads, ReadColumns):
+            reads = ReadColumns.of_reads(reads, self.wanted)
+        plain = reads.chosen(self._counts(reads))
+        self._reads.add(plain)
+        if self._with_barcode:
+            self._with_barcode["full"].add(plain.n_bases + self._n_cut(plain))
+        placed = plain.chosen(self._is_aligned(plain))
+        if len(placed):
             self._add_aligned(placed)
 
     def to_json(self):
@@ -168,102 +175,119 @@ class AlignmentTally:
             more["WithBarcode"] = {name: lengths.to_json() for name, lengths in self._with_barcode.items()}
         return more
 
-    def _counts(self, read):
+    def _counts(self, reads):
+        primary = (reads.flag & (SECONDARY | SUPPLEMENTARY)) == 0
         suffix = self.options.skip_rg_suffix
-        return not (suffix and tag_of(read, "RG", str, "").endswith(suffix))
+        if not suffix:
+            return primary
+        return primary & ~np.array([group.endswith(suffix) for group in reads.texts["RG"]], bool)
 
-    def _is_aligned(self, read):
-        if read.is_unmapped or not read.cigartuples or not read.has_tag("MD") or not read.query_alignment_sequence:
-            return False
-        most = self.options.max_map_qual
-        return read.mapping_quality >= self.options.min_map_qual and (most < 0 or read.mapping_quality <= most)
+    def _is_aligned(self, reads):
+        least, most = self.options.min_map_qual, self.options.max_map_qual
+        quality = reads.mapping_quality
+        return (
+            ((reads.flag & UNMAPPED) == 0)
+            & reads.has_md
+            & has_aligned_bases(reads)
+            & (quality >= least)
+            & ((most < 0) | (quality <= most))
+        )
 
     def _add_aligned(self, reads):
         aligned = aligned_reads(reads)
-        columns, position = aligned.columns, aligned.position
-        wrong = np.flatnonzero(columns.operation != MATCH)
-        _count_lengths(self._aligned, aligned.end - aligned.first)
+        columns, lengths = aligned.columns, aligned.end - aligned.first
+        wrong, read, position = error_columns(columns)
+        position += aligned.first[read]
+        self._aligned.add(lengths)
         if self._with_barcode:
-            cut = np.array([self._n_cut(read) for read in reads], np.int64)
-            _count_lengths(self._with_barcode["aligned"], aligned.end - aligned.first + cut)
-        has_error = np.bincount(columns.read[wrong], minlength=len(reads)) > 0
-        ends = np.where(has_error, aligned.end, aligned.end - aligned.first)
+            self._with_barcode["aligned"].add(lengths + self._n_cut(reads))
+        has_error = np.bincount(read, minlength=len(reads)) > 0
+        ends = np.where(has_error, aligned.end, lengths)
         for rate in self.options.aq_error_rates:
-            lengths = accurate_prefixes(columns.read[wrong], position[wrong], ends, rate)
-            self._add_accurate(aq_name(rate), lengths, reads)
-        letter, true_length, called_length = homopolymer_runs(columns)
-        for nuc, table in self.homopolymers.items():
-            chosen = letter == ord(nuc)
-            most = len(table) - 1
-            np.add.at(table, (np.minimum(true_length[chosen], most), np.minimum(called_length[chosen], most)), 1)
-        is_base = columns.operation != DELETION
-        for kind, places in self._events(aligned, lambda read, place: place).items():
+            self._add_accurate(aq_name(rate), accurate_prefixes(read, position, ends, rate), reads)
+        self._add_homopolymers(*homopolymer_runs(columns))
+        events = _events(aligned, columns.operation[wrong], read, position)
+        for kind, (_, places) in events.items():
             _count(self.by_base[kind], places)
-        _count(self.by_base["depth"], position[is_base])
+        self.by_base["depth"] += _covering(aligned.first, aligned.end, len(self.by_base["depth"]))
         if self.options.evaluate_flow and self._flow_order is not None:
-            self._add_flows(reads, aligned)
+            self._add_flows(reads, aligned, events)
+
+    def _add_homopolymers(self, letter, true_length, called_length):
+        n = self.options.max_hp + 1
+        # Letters that are no base are counted behind the others.
+        cell = (CODES[letter].astype(np.int64) % 5 * n + np.minimum(true_length, n - 1)) * n
+        counts = np.bincount(cell + np.minimum(called_length, n - 1), minlength=5 * n * n).reshape(5, n, n)
+        for nuc, table in zip(NUCS, counts, strict=False):
+            self.homopolymers[nuc] += table
 
     def _add_accurate(self, name, lengths, reads):
         long_enough = lengths >= self.options.minimum_aq_length
-        _count_lengths(self._accurate[name], lengths[long_enough])
-        for number in np.flatnonzero(long_enough).tolist() if self._with_barcode or self.options.chip_dim else ():
-            read, length = reads[number], int(lengths[number])
-            if self._with_barcode:
-                self._with_barcode[name].add(length + self._n_cut(read))
-            region = self._region_of(read)
-            if region is not None:
+        self._accurate[name].add(lengths[long_enough])
+        if self._with_barcode:
+            self._with_barcode[name].add((lengths + self._n_cut(reads))[long_enough])
+        if self.options.chip_dim:
+            of_regions: dict[str, list[int]] = {}
+            for number in np.flatnonzero(long_enough).tolist():
+                region = self._region_of(reads.name_of(number))
+                if region is not None:
+                    of_regions.setdefault(region, []).append(int(lengths[number]))
+            for region, found in of_regions.items():
                 of_region = self._regional.setdefault(region, {})
-                of_region.setdefault(name, Lengths(self._reads.n_bins)).add(length)
+                of_region.setdefault(name, Lengths(self._reads.n_bins)).add(np.array(found, np.int64))
 
-    def _n_cut(self, read):
-        """Bases of key and barcode in front of a read, and of its molecular tag."""
-        front = self._keys.get(tag_of(read, "RG", str, ""), "")
-        return len(front) + sum(len(tag_of(read, name, str, "")) for name in ("ZK", "ZT", "ZE"))
+    def _n_cut(self, reads):
+        """Bases of key and barcode in front of each read, and of its molecular tag."""
+        fronts = [len(self._keys.get(group, "")) for group in reads.texts["RG"]]
+        tags = [[len(text) for text in reads.texts[name]] for name in _FRONT_TAGS]
+        return np.sum([fronts, *tags], axis=0, dtype=np.int64)
 
-    def _region_of(self, read):
+    def _region_of(self, read_name):
         """Name of the region that a read comes from, "(x,y)" with its first column and row; None outside."""
-        if not self.options.chip_dim:
-            return None
-        row, col = well_of(read.query_name)
+        row, col = well_of(read_name)
         (x0, y0), (n_cols, n_rows) = self.options.chip_origin, self.options.chip_dim
         width, height = self.options.subregion_dim
         if not (x0 <= col < x0 + n_cols and y0 <= row < y0 + n_rows):
             return None
         return f"({(col - x0) // width * width + x0},{(row - y0) // height * height + y0})"
 
-    def _events(self, aligned, place_of):
-        """Where each kind of error lies; `place_of(read, position)` turns positions into what is counted."""
-        columns, position = aligned.columns, aligned.position
-        events = {}
-        for kind, operation in (("ins", INSERTION), ("del", DELETION), ("sub", SUBSTITUTION)):
-            chosen = columns.operation == operation
-            events[kind] = place_of(columns.read[chosen], position[chosen])
-        unknown = (columns.operation != DELETION) & (
-            columns.bases[np.minimum(columns.base_index, len(columns.bases) - 1)] == ord("N")
-        )
-        events["no_call"] = place_of(columns.read[unknown], position[unknown])
-        everyone = np.arange(len(aligned.first))
-        events["align_start"] = place_of(everyone, aligned.first)
-        events["align_stop"] = place_of(everyone, aligned.end - 1)
-        return events
-
-    def _add_flows(self, reads, aligned):
+    def _add_flows(self, reads, aligned, events):
         """Count by flow the reads that tell the flow of their first base (tag ZF)."""
-        starts = np.array([tag_of(read, "ZF", int, -1) for read in reads], np.int64)
-        known = starts >= 0
-        flows = base_flows([read.get_forward_sequence() for read in reads], np.maximum(starts, 0), self._flow_order)
-
-        def flow_of(read, position):
-            return flows[read[known[read]], position[known[read]]]
-
-        for kind, places in self._events(aligned, flow_of).items():
-            _count(self.by_flow[kind], places)
-        place = np.arange(flows.shape[1])
-        covered = known[:, None] & (place >= aligned.first[:, None]) & (place < aligned.end[:, None])
+        known = reads.first_flow >= 0
+        first_flow = np.maximum(reads.first_flow, 0)
+        flows = flows_of_codes(forward_codes(reads), reads.n_bases, first_flow, self._flow_order)
+        for kind, (read, places) in events.items():
+            told = known[read]
+            _count(self.by_flow[kind], flows[places[told], read[told]])
+        place = np.arange(len(flows))[:, None]
+        covered = known & (place >= aligned.first) & (place < aligned.end)
         # A run of several bases incorporates in one flow.
-        starts_run = np.ones(flows.shape, bool)
-        starts_run[:, 1:] = (flows[:, 1:] != flows[:, :-1]) | ~covered[:, :-1]
-        _count(self.by_flow["depth"], flows[covered & starts_run])
+        starts_run = covered.copy()
+        starts_run[1:] &= (flows[1:] != flows[:-1]) | ~covered[:-1]
+        _count(self.by_flow["depth"], flows[starts_run])
+
+
+def _events(aligned, operation, read, position):
+    """Reads, and positions in them, of each kind of error; of errors as `error_columns` gives them."""
+    events = {
+        kind: (read[operation == code], position[operation == code])
+        for kind, code in (("ins", INSERTION), ("del", DELETION), ("sub", SUBSTITUTION))
+    }
+    columns, everyone = aligned.columns, np.arange(len(aligned.first))
+    unknown = np.flatnonzero(columns.bases == ord("N"))
+    owner = np.searchsorted(columns.read_start, unknown, side="right") - 1
+    events["no_call"] = owner, unknown - columns.read_start[owner] + aligned.first[owner]
+    events["align_start"] = everyone, aligned.first
+    events["align_stop"] = everyone, aligned.end - 1
+    return events
+
+
+def _covering(first, end, n_places):
+    """How many of the intervals [first, end) cover each place."""
+    change = np.zeros(n_places + 1, np.int64)
+    np.add.at(change, np.minimum(first, n_places), 1)
+    np.add.at(change, np.minimum(end, n_places), -1)
+    return np.cumsum(change)[:-1]
 
 
 def merge_alignment_statistics(parts):
@@ -312,11 +336,6 @@ def _no_errors(n_places):
 
 def _count(counts, places):
     counts += np.bincount(places[places < len(counts)], minlength=len(counts))
-
-
-def _count_lengths(lengths, values):
-    for value in values.tolist():
-        lengths.add(value)
 
 
 def write_alignment_statistics(result_dir, prefixes, is_kept, *, key=LIBRARY_KEY, options=None, progress=None):

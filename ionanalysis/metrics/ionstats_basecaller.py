@@ -6,16 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ionanalysis.bam.source import header_of, integers_of, open_alignments, qualities_of, reads_of, tag_of
+from ionanalysis.bam.source import header_of, open_alignments
 from ionanalysis.errors import InputError
 from ionanalysis.flows import LIBRARY_KEY, NUCS, FlowOrder
 from ionanalysis.io.jsonfile import read_json, write_json
+from ionanalysis.metrics.read_columns import MISSING, Wanted, read_columns
 
 QUALITY_BINS = 64
 ERROR_RATES = {"Q17": 0.02, "Q20": 0.01}
 """Mean error probability up to which a prefix of a read counts."""
 
 _ROUNDING = 1e-10
+_ERROR = np.power(10.0, -0.1 * np.arange(256))
+"""Error probability of each quality."""
+_ROWS = 256
 
 
 @dataclass
@@ -31,12 +35,12 @@ class Lengths:
     def __post_init__(self):
         self.counts = np.zeros(self.n_bins, np.int64)
 
-    def add(self, length):
-        """Count one read."""
-        self.num_reads += 1
-        self.num_bases += length
-        self.max_read_length = max(self.max_read_length, length)
-        self.counts[min(length, self.n_bins - 1)] += 1
+    def add(self, lengths):
+        """Count reads of these lengths, int64 (n,)."""
+        self.num_reads += len(lengths)
+        self.num_bases += int(lengths.sum())
+        self.max_read_length = max(self.max_read_length, int(lengths.max(initial=0)))
+        self.counts += np.bincount(np.minimum(lengths, self.n_bins - 1), minlength=self.n_bins)
 
     def to_json(self):
         """The object of the original's files."""
@@ -66,13 +70,13 @@ def read_statistics(path, key=LIBRARY_KEY, n_bins=None):
     """
     with open_alignments(path) as bam:
         tally = ReadTally(flows_of(header_of(bam)), key, n_bins)
-        for read in reads_of(bam):
-            tally.add(read)
+        for reads in read_columns(path, bam, tally.wanted):
+            tally.add(reads)
     return {"meta": {"format_name": "ionstats_basecaller", "format_version": "1.0"}, **tally.to_json()}
 
 
 class ReadTally:
-    """Qualities, lengths and key signals of reads, added one by one.
+    """Qualities, lengths and key signals of reads, added batch by batch.
 
     Parameters
     ----------
@@ -92,20 +96,24 @@ class ReadTally:
         self._expected = _key_flows(flows, key)
         self._key_signals: list = []
 
-    def add(self, read):
-        """Count one pysam read, aligned or not."""
-        self._lengths["full"].add(read.query_length)
-        insert = tag_of(read, "ZA", int)
-        if insert is not None:
-            self._lengths["insert"].add(max(0, insert))
-        told = qualities_of(read)
-        qualities = np.asarray(told if told is not None else (), np.int64)
-        self._quality += np.bincount(np.minimum(qualities, QUALITY_BINS - 1), minlength=QUALITY_BINS)
-        for name, rate in ERROR_RATES.items():
-            self._lengths[name].add(error_length(qualities, rate))
-        signal = integers_of(read, "ZM") if len(self._expected) else None
-        if signal is not None:
-            self._key_signals.append(np.asarray(signal)[: len(self._expected)])
+    @property
+    def wanted(self):
+        """What must be known of reads."""
+        return Wanted(n_signals=len(self._expected), letters=False)
+
+    def add(self, reads):
+        """Count `ReadColumns`, aligned or not."""
+        self._lengths["full"].add(reads.n_bases)
+        self._lengths["insert"].add(np.maximum(reads.insert[reads.insert != MISSING], 0))
+        known = reads.chosen(reads.has_qualities)
+        self._quality += np.bincount(np.minimum(known.qualities, QUALITY_BINS - 1), minlength=QUALITY_BINS)
+        lengths = error_lengths(known, ERROR_RATES.values())
+        for name, of_known in zip(ERROR_RATES, lengths, strict=True):
+            of_all = np.zeros(len(reads), np.int64)
+            of_all[reads.has_qualities] = of_known
+            self._lengths[name].add(of_all)
+        if len(self._expected):
+            self._key_signals.append(reads.signal[reads.has_signal])
 
     def to_json(self):
         """Signal-to-noise ratio, qualities and length histograms, as in the original's files."""
@@ -217,9 +225,36 @@ def error_length(qualities, rate):
     >>> error_length(np.array([20, 20, 10, 20, 20]), 0.02)
     2
     """
-    error = np.power(10.0, -0.1 * np.asarray(qualities, np.float64))
-    within = np.flatnonzero(np.cumsum(error) <= (rate + _ROUNDING) * np.arange(1, len(error) + 1))
-    return int(within[-1]) + 1 if len(within) else 0
+    ((found,),) = _prefixes(np.asarray(qualities)[None], np.array([len(qualities)]), (rate,))
+    return int(found)
+
+
+def error_lengths(reads, rates):
+    """`error_length` of each read, int64 (n,), for each rate.
+
+    Parameters
+    ----------
+    reads : ReadColumns
+        All with qualities.
+    rates : sequence of float
+    """
+    rates = tuple(rates)
+    found = [np.zeros(len(reads), np.int64) for _ in rates]
+    # Of like length, so that one long read does not make a wide table for all.
+    order = np.argsort(reads.n_bases, kind="stable")
+    for part in np.array_split(order, max(1, len(order) // _ROWS)):
+        qualities = reads.qualities[reads.forward_places(part)]
+        for of_rate, values in zip(found, _prefixes(qualities, reads.n_bases[part], rates), strict=True):
+            of_rate[part] = values
+    return found
+
+
+def _prefixes(qualities, lengths, rates):
+    """Rows of qualities, whatever stands behind the end of each: longest prefix for each rate."""
+    errors = np.cumsum(_ERROR[qualities], axis=1)
+    place = np.arange(1, qualities.shape[1] + 1)
+    inside = place <= lengths[:, None]
+    return [np.max((errors <= (rate + _ROUNDING) * place) * inside * place, axis=1, initial=0) for rate in rates]
 
 
 def flows_of(header):
@@ -235,8 +270,7 @@ def _key_flows(flows, key):
 
 
 def _key_statistics(flows, expected, key_signals):
-    rows = [row for row in key_signals if len(row) == len(expected)]
-    signal = np.array(rows, np.float64).reshape(len(rows), len(expected))
+    signal = np.concatenate([np.zeros((0, len(expected))), *key_signals])
     moments: dict = {}
     for nuc in NUCS:
         of_nuc = np.array([flows[flow] == nuc for flow in range(len(expected))], bool)

@@ -15,6 +15,7 @@ from ionanalysis.metrics.ionstats_basecaller import (
     merge_lengths,
     padded_sum,
 )
+from ionanalysis.metrics.read_columns import ReadColumns
 from ionanalysis.metrics.tf_stats import homopolymer_accuracy
 
 BASES_PER_ERROR = {"AQ7": 5, "AQ10": 10, "AQ17": 50, "AQ20": 100}
@@ -91,9 +92,9 @@ def _counts(read):
 
 def _of_fragment(reads, sequence, flows, key, n_bins):
     tally = ReadTally(flows, key, n_bins)
-    for read in reads:
-        tally.add(read)
-    found = aligned_reads(reads)
+    columns = ReadColumns.of_reads(reads, tally.wanted)
+    tally.add(columns)
+    found = aligned_reads(columns)
     wrong = np.flatnonzero(found.columns.operation != MATCH)
     n_positions = max(int(found.end.max()), tally.n_bins)
     errors = np.zeros((len(reads), n_positions), np.int64)
@@ -125,6 +126,5 @@ def _accurate(errors, ends, bases_per_error):
 
 def _histogram(values, n_bins):
     lengths = Lengths(n_bins)
-    for value in values.tolist():
-        lengths.add(value)
+    lengths.add(values)
     return lengths.to_json()
