@@ -21,7 +21,8 @@ from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.info import PluginInfo
 from ionanalysis.plugin.interpreter import python_path
 from ionanalysis.plugin.ion_params import AnalysisRequest, RunFacts, ion_params
-from ionanalysis.plugin.launch import LaunchRequest, launch_plugins
+from ionanalysis.plugin.launch import LaunchRequest
+from ionanalysis.plugin.live import launch_plugins
 from ionanalysis.plugin.records import PluginRecord
 from ionanalysis.plugin.schedule import ScheduleRequest, schedule
 

@@ -11,7 +11,8 @@ from ionanalysis.errors import UsageError
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.cluster import open_runner
 from ionanalysis.plugin.jobs import LocalExecutor
-from ionanalysis.plugin.launch import Launch, LaunchRequest, launch_plugins
+from ionanalysis.plugin.launch import Launch, LaunchRequest
+from ionanalysis.plugin.live import launch_plugins
 
 
 @pytest.fixture(scope="module")

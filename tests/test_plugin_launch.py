@@ -16,7 +16,8 @@ from plugin_results import make_result, python_plugin, shell_plugin
 from ionanalysis.errors import UsageError
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.jobs import LocalExecutor
-from ionanalysis.plugin.launch import Launch, LaunchRequest, launch_plugins
+from ionanalysis.plugin.launch import Launch, LaunchRequest
+from ionanalysis.plugin.live import launch_plugins
 from ionanalysis.plugin.results import read_results
 
 

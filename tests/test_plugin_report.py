@@ -9,7 +9,8 @@ from browser import Browser
 from plugin_results import make_result, shell_plugin
 
 from ionanalysis.options.plugins import PluginOptions
-from ionanalysis.plugin.launch import LaunchRequest, launch_plugins
+from ionanalysis.plugin.launch import LaunchRequest
+from ionanalysis.plugin.live import launch_plugins
 from ionanalysis.report import write_report
 from ionanalysis.report.plugins import plugin_parts, refresh_report, shown_plugins
 

@@ -1,5 +1,6 @@
 """`ionanalysis plugin run`, and plugins at the end of `ionanalysis run`."""
 
+import importlib
 import json
 import os
 import signal
@@ -235,3 +236,54 @@ def test_a_plugin_that_is_not_installed_stops_a_run_before_it_starts(home, simul
     )
     assert (code, "Gone: is not installed in" in capsys.readouterr().err) == (3, True)
     assert not (tmp_path / "new").exists()
+
+
+def test_levels_start_while_blocks_run(home, tmp_path, monkeypatch, capsys):
+    """Bead finding waits here for level `pre`, putting blocks together for level `block` of all of them."""
+    lines = """
+        cp startplugin.json $ANALYSIS_DIR/$RUNPLUGIN__RUNLEVEL$RUNPLUGIN__BLOCKID.json
+        [ -z "$RUNPLUGIN__BLOCKID" ] || cp barcodes.json $ANALYSIS_DIR/barcodes$RUNPLUGIN__BLOCKID.json
+        touch $ANALYSIS_DIR/seen_$RUNPLUGIN__RUNLEVEL$RUNPLUGIN__BLOCKID
+    """
+    home("Levels", lines, runlevels=["pre", "block", "default", "post"], runtypes=["composite"])
+    run, result = tmp_path / "run", tmp_path / "result"
+    assert main(["simulate", str(run), "--size", "24x48", "--flows", "40", "--blocks", "1x2"]) == 0
+    blocks = ("X0_Y0", "X24_Y0")
+    at_merge = []
+
+    def waits_for(place, *names):
+        module, _, function = place.rpartition(".")
+        original = getattr(importlib.import_module(module), function)
+
+        def wait(*arguments, **named):
+            end = time.monotonic() + 60
+            while not all((result / f"seen_{name}").exists() for name in names):
+                assert time.monotonic() < end, f"{names} have not started before {function}"
+                time.sleep(0.02)
+            at_merge.extend(sorted(path.name for path in result.glob("seen_*")))
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(place, wait)
+
+    waits_for("ionanalysis.sigproc.blocks.merge_beadfind", "pre")
+    waits_for("ionanalysis.basecaller.merging.merge_blocks", *(f"block{name}" for name in blocks))
+    assert main(["run", str(run), "-o", str(result), "--plugins", "Levels"]) == 0
+    assert at_merge == ["seen_pre", "seen_blockX0_Y0", "seen_blockX24_Y0", "seen_pre"]
+    for name in blocks:
+        told = read_json(result / f"block{name}.json")
+        assert told["runplugin"]["blockId"] == name and told["runplugin"]["numBlocks"] == 2
+        assert told["runinfo"]["basecaller_dir"] == f"{result}/basecaller_results/block_{name}"
+        (reads,) = read_json(result / f"barcodes{name}.json").values()
+        assert Path(reads["bam_filepath"]).is_file() and f"block_{name}" in reads["bam_filepath"]
+    (record,) = read_results(result)
+    assert [(job["level"], job["block"]) for job in record.jobs] == [
+        ("pre", ""), *(("block", name) for name in blocks), ("default", ""), ("post", ""),
+    ]  # fmt: skip
+    assert {job["state"] for job in record.jobs} == {"Completed"}
+    # What was there when level `pre` started: no results yet.
+    assert read_json(result / "pre.json")["runplugin"]["runlevel"] == "pre"
+    # Blocks that are kept are told of at once, and the launch begins anew.
+    (result / "basecaller_results" / "rawlib.basecaller.bam").unlink()
+    assert main(["run", str(run), "-o", str(result), "--plugins", "Levels", "--resume"]) == 0
+    assert "basecaller: 2 of 2 blocks were finished before" in capsys.readouterr().err
+    assert [len(record.jobs) for record in read_results(result)] == [5, 5]

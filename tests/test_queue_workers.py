@@ -15,7 +15,8 @@ from ionanalysis.cli.main import main
 from ionanalysis.errors import LostWorkerError, UsageError
 from ionanalysis.executors import map_blocks
 from ionanalysis.options.queue import QueueOptions
-from ionanalysis.plugin.launch import LaunchRequest, launch_plugins
+from ionanalysis.plugin.launch import LaunchRequest
+from ionanalysis.plugin.live import launch_plugins
 from ionanalysis.queue_workers import expect_queue, make_cluster, open_queue
 
 # What dask and tornado warn of is not ours to mend.

@@ -41,7 +41,8 @@ def add_arguments(parser):
 def run(args):
     from ionanalysis.pipeline.record import RunRecord
     from ionanalysis.plugin.ask import validate_plugin
-    from ionanalysis.plugin.launch import LaunchRequest, launch_plugins
+    from ionanalysis.plugin.launch import LaunchRequest
+    from ionanalysis.plugin.live import launch_plugins
     from ionanalysis.plugin.store import PluginStore
     from ionanalysis.report.plugins import refresh_report
 

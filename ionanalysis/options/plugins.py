@@ -9,7 +9,7 @@ CONFIG_ORDERS = ("sdk", "ts")
 
 @dataclass(frozen=True, kw_only=True)
 class AutomaticPluginOptions(Options):
-    """Plugins that a run launches at its end."""
+    """Plugins that a run launches, each level in its time."""
 
     plugins: tuple[str, ...] = option((), "installed plugins to launch, those only that take this kind of report")
     config: str | None = option(

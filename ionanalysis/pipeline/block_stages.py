@@ -5,7 +5,7 @@ from functools import partial
 from hashlib import blake2b
 
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
-from ionanalysis.pipeline.blocks import BlockStage, clear, fingerprint, link_blocks, run_blocks, sums_of, write_status
+from ionanalysis.pipeline.blocks import BlockStage, clear, fingerprint, run_blocks, sums_of, write_status
 from ionanalysis.pipeline.calibrate import basecaller_inputs, basecaller_options
 
 
@@ -28,7 +28,6 @@ def beadfind_blocks(context):
         context, stage, lambda block: {"inputs": plan.inputs_of(block), "options": options.to_json(), **_cut(plan)}
     )
     merge_beadfind(plan.run, folders, context.sigproc_dir)
-    link_blocks(context.result_dir, plan.blocks)
     write_status(context.result_dir, plan, "Beadfind")
 
 
@@ -73,6 +72,7 @@ def call_blocks(context):
         partial(_call, inputs, context.sigproc_dir, options, command_line),
         _files_of_calls,
         shared.of_block,
+        on_done=context.plugins.block_done if context.plugins else None,
     )
     of_all = fingerprint(
         shared.phase.sections(),

@@ -111,6 +111,8 @@ class BlockStage:
         ``outputs(folder)``: the files that the work leaves.
     given : callable, optional
         ``given(block)``: what the work on a block needs of the chip, no more than goes well through a network.
+    on_done : callable, optional
+        ``on_done(block)``, when a block has a result.
     """
 
     name: str
@@ -118,6 +120,7 @@ class BlockStage:
     work: Callable
     outputs: Callable
     given: Callable | None = None
+    on_done: Callable | None = None
 
     def folder_of(self, block):
         return self.folder / f"block_{block.name}"
@@ -147,6 +150,9 @@ def run_blocks(context, stage, key_of):
     plan, request = context.blocks, context.request
     keys = {block: {"ionanalysis": __version__, **key_of(block)} for block in plan.going_on}
     waiting = [block for block in keys if not (request.resume and _is_kept(stage, block, keys[block]))]
+    on_done = stage.on_done or (lambda block: None)
+    for block in [block for block in keys if block not in set(waiting)]:
+        on_done(block)
     n_kept = len(keys) - len(waiting)
     if n_kept:
         context.note(f"{stage.name}: {n_kept} of {len(keys)} blocks were finished before.")
@@ -158,6 +164,8 @@ def run_blocks(context, stage, key_of):
         outcomes = map_blocks(executor, work, parts)
         for done, (block, outcome) in enumerate(zip(waiting, outcomes, strict=True), n_kept + 1):
             _note_outcome(context, stage, block, outcome, keys[block])
+            if outcome.status == DONE:
+                on_done(block)
             context.progress(done, len(keys))
     plan.save(context.sigproc_dir)
     left = {block: stage.folder_of(block) for block in plan.going_on}

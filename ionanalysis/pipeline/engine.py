@@ -14,11 +14,13 @@ from ionanalysis.errors import InputError, InterruptedRunError, LateImageError, 
 from ionanalysis.executors import open_executor
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.options.plugins import AutomaticPluginOptions
+from ionanalysis.pipeline.blocks import link_blocks
 from ionanalysis.pipeline.prepare import make_folders, prepare_result
 from ionanalysis.pipeline.record import RunRecord, checksum, checksums
 from ionanalysis.pipeline.request import StageContext, stage_range
+from ionanalysis.pipeline.run_plugins import RunPlugins
 from ionanalysis.pipeline.sources import RAW_STAGES, find_barcode_set, find_source
-from ionanalysis.pipeline.stages import STAGES
+from ionanalysis.pipeline.stages import PLUGINS, STAGES
 from ionanalysis.pipeline.workers import Workers
 from ionanalysis.plugin.plan import plan_configs
 from ionanalysis.plugin.store import PluginStore
@@ -95,6 +97,8 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     make_folders(request.result_dir)
     _sweep(request.result_dir)
     prepare_result(request, source.facts, barcode_set)
+    if source.blocks:
+        link_blocks(request.result_dir, source.blocks.blocks)
     sums = checksums(source.inputs, request.run_dir)
     plan = replace(source.blocks, checksums=sums) if source.blocks else None
     options = {name: values for stage in stages for name, values in _stage_options(stage, request).items()}
@@ -103,7 +107,7 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
     given = _fingerprint(record.content["inputs"], source.facts.run_id, barcode_set)
     ran: list[str] = []
     skipped: list[str] = []
-    with Workers(request, note) as workers:
+    with Workers(request, note) as workers, RunPlugins(request, note) as plugins:
         for name in chosen:
             stage = by_name[name]
             key = {"ionanalysis": __version__, "inputs": given, "options": _stage_options(stage, request)}
@@ -113,6 +117,8 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
                 continue
             # What later stages left rests on what is now made anew, also where they are not asked for in this call.
             record.forget(names[names.index(name) :])
+            if PLUGINS in chosen:
+                plugins.begin()
             context = StageContext(
                 request,
                 source.facts,
@@ -124,6 +130,7 @@ def run_pipeline(request, *, stages=STAGES, progress=None, note=None):
                 plan,
                 key["options"],
                 workers.of(stage),
+                plugins,
             )
             _run_stage(stage, context, record, key)
             ran.append(name)

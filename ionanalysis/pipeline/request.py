@@ -9,6 +9,7 @@ from ionanalysis.errors import UsageError
 from ionanalysis.io.barcode_set import BarcodeSet
 from ionanalysis.options.base import Options
 from ionanalysis.pipeline.blocks import BlockPlan
+from ionanalysis.pipeline.run_plugins import RunPlugins
 from ionanalysis.plugin.ion_params import RunFacts
 from ionanalysis.run import Patience
 
@@ -84,6 +85,8 @@ class StageContext:
     """Options of the stage as plain values, with checksums of the files that they name."""
     executor: str | Executor = "threads"
     """Where blocks of this stage run: the word of the request, or workers of a queue."""
+    plugins: RunPlugins | None = None
+    """Those that the run was asked for; told of each block that is done."""
 
     @property
     def result_dir(self):

@@ -164,34 +164,8 @@ def _report(context):
 def _plugins(context):
     link_downloads(context.result_dir)
     write_plugin_inputs(context.result_dir)
-    if context.option(AutomaticPluginOptions).plugins:
-        _launch_plugins(context, context.option(AutomaticPluginOptions))
+    context.plugins.finish(context.blocks)
     context.progress(1, 1)
-
-
-def _launch_plugins(context, asked):
-    """Launch plugins. What becomes of them is in their results and in the report: a run does not fail with a plugin."""
-    from ionanalysis.plugin.ask import validate_plugin
-    from ionanalysis.plugin.launch import LaunchRequest, launch_plugins
-    from ionanalysis.plugin.plan import plan_configs
-    from ionanalysis.plugin.store import PluginStore
-    from ionanalysis.report.plugins import refresh_report
-
-    store = PluginStore()
-    request = LaunchRequest(
-        result_dir=context.result_dir,
-        plugins=tuple(store.find(name) for name in dict.fromkeys(asked.plugins)),
-        installed=store.installed(),
-        plan_configs=plan_configs(asked.config) if asked.config else {},
-        options=context.option(PluginOptions),
-        validate=validate_plugin,
-    )
-    launch_plugins(
-        request,
-        executor=context.request.executor,
-        note=context.note,
-        on_change=lambda: refresh_report(context.result_dir),
-    )
 
 
 def _files(folder, *names):
@@ -206,6 +180,9 @@ def _basecaller_files(context):
 _statistics_files = _files(
     "", "basecaller_results/ionstats_basecaller.json", "basecaller_results/TFStats.json", "raw_peak_signal"
 )
+
+PLUGINS = "plugins"
+"""The stage in which all plugins end."""
 
 _CALLING = tuple(BasecallerOptions.classes().values())
 
@@ -253,7 +230,7 @@ STAGES = (
     ),
     Stage("report", _report, _files("", "report.html")),
     Stage(
-        "plugins",
+        PLUGINS,
         _plugins,
         _files("", "startplugin.json", "barcodes.json"),
         (AutomaticPluginOptions, PluginOptions),

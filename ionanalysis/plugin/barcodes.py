@@ -22,6 +22,8 @@ class BarcodeSources:
     reference_names: dict = field(default_factory=dict)
     """Long name of each reference."""
     include_filtered: bool = False
+    is_aligned: bool = True
+    """Whether reads with a reference are aligned already: those of a block are not."""
     """Also give barcodes that were filtered (the original's PLUGINS_INCLUDE_FILTERED_BARCODES)."""
 
 
@@ -154,7 +156,8 @@ def _reference_entries(sources, reference):
     }
 
 
-def _bam(sources, aligned, dataset, prefix):
+def _bam(sources, has_reference, dataset, prefix):
+    aligned = has_reference and sources.is_aligned
     unaligned = dataset.get("basecaller_bam") or f"{prefix}.basecaller.bam"
     name = f"{prefix}.bam" if aligned else unaligned
     place = sources.report_dir if aligned else f"{sources.report_dir}/basecaller_results"

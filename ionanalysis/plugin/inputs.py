@@ -69,14 +69,16 @@ def report_facts(result_dir):
     )
 
 
-def barcode_sources(result_dir, params, *, include_filtered=False, reference_library=None):
-    """`BarcodeSources` of a result directory.
+def barcode_sources(result_dir, params, *, block="", include_filtered=False, reference_library=None):
+    """`BarcodeSources` of a result directory, or of one block of it.
 
     Parameters
     ----------
     result_dir : path
     params : dict
         Content of `ion_params_00.json`.
+    block : str
+        Name of a block, whose own reads count where it has any: those of the chip come later.
     include_filtered : bool
         Also give barcodes that were filtered.
     reference_library : path, optional
@@ -88,18 +90,21 @@ def barcode_sources(result_dir, params, *, include_filtered=False, reference_lib
         If `datasets_basecaller.json` is missing or broken.
     """
     result_dir = Path(result_dir).resolve()
-    path = result_dir / "basecaller_results" / "datasets_basecaller.json"
+    places = [result_dir / f"block_{block}", result_dir] if block else [result_dir]
+    paths = [place / "basecaller_results" / "datasets_basecaller.json" for place in places]
+    path = next((path for path in paths if path.is_file()), paths[-1])
     datasets = read_json(path)
     if not isinstance(datasets, dict):
         raise InputError(f"{path}: must hold an object; run the basecaller stage again.")
     barcode_list = result_dir / "barcodeList.txt"
     return BarcodeSources(
-        report_dir=str(result_dir),
+        report_dir=str(path.parents[1]),
         params=params,
         datasets=datasets,
         barcode_set=read_barcode_list(barcode_list) if barcode_list.exists() else None,
         reference_paths={**_reference_paths(params, reference_library), **_aligned_to(result_dir)},
         include_filtered=include_filtered,
+        is_aligned=path.parents[1] == result_dir,
     )
 
 

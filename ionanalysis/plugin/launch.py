@@ -3,7 +3,6 @@
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,18 +10,17 @@ from ionanalysis.errors import InputError, IonAnalysisError, UsageError
 from ionanalysis.io.jsonfile import write_json
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.barcodes import barcodes_json
-from ionanalysis.plugin.cluster import open_runner
 from ionanalysis.plugin.commands import OUTCOME_FILE
 from ionanalysis.plugin.environment import plugin_environment
 from ionanalysis.plugin.folders import file_config, make_folder, outcome_in, write_script
 from ionanalysis.plugin.homes import reference_library
 from ionanalysis.plugin.inputs import barcode_sources, raw_block_dir, report_facts
 from ionanalysis.plugin.ion_params import report_type
-from ionanalysis.plugin.jobs import STARTED, JobExecutor, LocalExecutor, PluginJob
+from ionanalysis.plugin.jobs import STARTED, JobExecutor, PluginJob
 from ionanalysis.plugin.log import LOG_NAME
 from ionanalysis.plugin.process import COMPLETED, ProcessSpec
 from ionanalysis.plugin.records import PluginRecord
-from ionanalysis.plugin.results import PluginResult, earlier_results, next_job_number, now, read_results, read_store
+from ionanalysis.plugin.results import PluginResult, earlier_results, now, read_results, read_store
 from ionanalysis.plugin.schedule import (
     BLOCK,
     LEVELS,
@@ -30,7 +28,6 @@ from ionanalysis.plugin.schedule import (
     ScheduleRequest,
     levels_of,
     rounds,
-    runs_on,
     schedule_round,
 )
 from ionanalysis.plugin.script import IN_ENVIRONMENT, launch_script, memory_bytes, script_name
@@ -93,6 +90,7 @@ class Launch:
         self._earlier = {record.name: record for record in earlier_results(read_results(self.result_dir)).values()}
         self._api_keys: dict[str, str] = {}
         self._jobs: tuple = ()
+        self._submitted: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._plugins = {plugin.name: plugin for plugin in (*request.installed, *request.plugins)}
         self.schedule = ScheduleRequest(
@@ -101,18 +99,31 @@ class Launch:
             earlier=frozenset(self._earlier),
             manual=request.manual,
             report_type=report_type(self.report.params),
-            blocks=tuple(Path(folder).name.removeprefix("block_") for folder in self.report.block_dirs),
-            separator=(self.result_dir / "sigproc_results" / "separator.mask.bin").exists(),
             levels=request.levels,
         )
 
-    def submit_all(self):
-        """Submit all rounds, in order."""
-        for level, block in rounds(self.schedule):
+    def submit_all(self, blocks=None):
+        """Submit all rounds that have not been submitted, in order.
+
+        Parameters
+        ----------
+        blocks : sequence of str, optional
+            Names of the blocks that have a result; of all block directories by default.
+        """
+        if blocks is None:
+            blocks = [Path(folder).name.removeprefix("block_") for folder in report_facts(self.result_dir).block_dirs]
+        separator = (self.result_dir / "sigproc_results" / "separator.mask.bin").exists()
+        for level, block in rounds(replace(self.schedule, blocks=tuple(blocks), separator=separator)):
             self.submit(level, block)
 
     def submit(self, level, block=""):
-        """Submit one round."""
+        """Submit one round, at level `block` as soon as that block is done; one that was submitted before is left out.
+
+        What comes later in a run waits for it as it would if all rounds were submitted together.
+        """
+        if (level, block) in self._submitted or level not in self.schedule.levels:
+            return
+        self._submitted.add((level, block))
         added = schedule_round(self.schedule, self._jobs, level, block)
         self._jobs += added
         for job in added:
@@ -250,15 +261,16 @@ class Launch:
         home, folder = (Path(place) for place in plugin_results_dir(str(self.result_dir), launch))
         for place in (home, folder):
             make_folder(place)
+        # What is there changes while a run goes on.
         report = replace(
-            self.report,
+            report_facts(self.result_dir),
             api_key=self._api_key(plugin.name),
             raw_block_dir=raw_block_dir(self.report.params.get("pathToData", ""), job.key.block),
         )
         content = startplugin_json(report, launch)
         content["runinfo"]["username"] = self.request.username or content["runinfo"]["username"]
         write_json(folder / "startplugin.json", content)
-        note = self._write_barcodes(folder, report.params)
+        note = self._write_barcodes(folder, report.params, job.key.block)
         memory = memory_bytes(launch.config.get("memory", "")) if isinstance(launch.config, dict) else None
         memory = memory or int(self.request.options.memory * 2**30)
         script = folder / script_name(plugin.name)
@@ -292,12 +304,13 @@ class Launch:
             grace_s=options.grace,
         )
 
-    def _write_barcodes(self, folder, params):
+    def _write_barcodes(self, folder, params, block):
         """Write `barcodes.json`; returns what went wrong. A plugin starts without it, as in the original."""
         try:
             sources = barcode_sources(
                 self.result_dir,
                 params,
+                block=block,
                 include_filtered=self.request.options.include_filtered,
                 reference_library=reference_library(),
             )
@@ -335,65 +348,6 @@ class Launch:
         record.update(store=store, n_bytes=n_bytes, n_files=n_files)
         where = f"{key.plugin} ({key.level}{' ' if key.block else ''}{key.block})"
         self.note(" ".join(filter(None, [f"{where}: {state}, {end.seconds:.1f} s.", end.reason, *notes])))
-
-
-def launch_plugins(request, *, executor="threads", note=None, on_change=None):
-    """Launch plugins and wait for them.
-
-    Parameters
-    ----------
-    request : LaunchRequest
-    executor : str
-        Where they run (`ionanalysis.plugin.cluster.open_runner`).
-    note : callable, optional
-        Gets a sentence when a job has ended.
-    on_change : callable, optional
-        Called when something may have changed that a report shows: jobs are queued or have ended, a plugin has
-        written HTML.
-
-    Returns
-    -------
-    results : list of PluginResult
-        In the order in which plugins were first queued; those that failed validation come first.
-    """
-    first = next_job_number(read_results(request.result_dir))
-    on_change = on_change or (lambda: None)
-    # Leaving by an exception, as Ctrl-C, stops all plugins.
-    with open_runner(executor) as run, LocalExecutor(request.options.slots, first, run) as jobs:
-        launch = Launch(request, jobs, note=note)
-        launch.submit_all()
-        on_change()
-        seen = _pages(launch)
-
-        def look():
-            nonlocal seen
-            if (now_there := _pages(launch)) != seen:
-                seen = now_there
-                on_change()
-
-        jobs.wait(tick=look)
-    on_change()
-    for plugin in request.plugins:
-        if note and plugin.name not in launch.records:
-            note(f"{plugin.name}: has nothing to do here: {_why_not(plugin.info, launch.schedule)}.")
-    return list(launch.records.values())
-
-
-def _why_not(info, schedule):
-    if not schedule.manual and not runs_on(info, schedule):
-        return f"it takes no {schedule.report_type} reports by itself"
-    return "it has no job at the levels asked for"
-
-
-def _pages(launch):
-    """States of jobs, and when each page of the running plugins was last written."""
-    states = [job["state"] for result in launch.records.values() for job in result.jobs]
-    written = []
-    for result in launch.records.values():
-        for path in sorted(result.folder.glob("*_block.html")):
-            with suppress(OSError):
-                written.append((str(path), path.stat().st_mtime_ns))
-    return states, written
 
 
 def _outcome_path(record, number):
