@@ -1,6 +1,8 @@
 """`ionstats`, subcommand by subcommand, and the files that it adds up."""
 
 import json
+import subprocess
+import sys
 from array import array
 
 import h5py
@@ -9,6 +11,7 @@ import pysam
 import pytest
 from numpy.testing import assert_array_equal
 
+from ionanalysis.cli.legacy import duplicates
 from ionanalysis.cli.legacy.ionstats import main
 from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
 from ionanalysis.io.fasta import write_fasta
@@ -144,3 +147,46 @@ def test_wrong_usage_is_told(arguments, message, capsys):
     code = main(arguments)
     shown = capsys.readouterr()
     assert code == (0 if arguments == ["alignment"] else 1) and message in shown.err
+
+
+def test_reads_of_a_pipe_are_passed_on(reads, tmp_path):
+    program = "import sys; from ionanalysis.cli.legacy.ionstats import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "alignment", "-i", "/dev/stdin", "-o", str(tmp_path / "piped.json")]
+    with reads.open("rb") as file:
+        done = subprocess.run([*command, "--output-bam", "-"], stdin=file, capture_output=True, check=True)
+    (tmp_path / "passed.bam").write_bytes(done.stdout)
+    copied = tmp_path / "copied.bam"
+    words = ["alignment", "-i", str(reads), "-o", str(tmp_path / "file.json"), "--output-bam", str(copied)]
+    assert main([*words, "--output-bam-compress", "on"]) == 0
+    assert content(tmp_path / "piped.json") == content(tmp_path / "file.json")
+    texts = []
+    for path in (reads, tmp_path / "passed.bam", copied):
+        with pysam.AlignmentFile(str(path)) as bam:
+            texts.append([str(bam.header), *(read.to_string() for read in bam.fetch(until_eof=True))])
+    assert texts[0] == texts[1] == texts[2]
+    assert main([*words, "-i", f"{reads},{reads}"]) == 1
+
+
+def test_duplicates_are_marked_in_a_file_that_is_there(reads, tmp_path):
+    marked = tmp_path / "marked.bam"
+    with pysam.AlignmentFile(str(reads)) as bam, pysam.AlignmentFile(str(tmp_path / "in.bam"), "wb", bam) as out:
+        for number, read in enumerate(bam):
+            # Reads 0 to 2 end alike; the second has the best qualities. Read 3 was marked and has no end.
+            if number < 3:
+                read.set_tag("ZC", array("i", [1, 100, 1, 8]))
+                read.query_qualities = array("B", [30 + number % 2] * read.query_length)
+            read.is_duplicate = number == 3
+            out.write(read)
+    words = ["-i", str(tmp_path / "in.bam"), "-o", str(marked), "-j", str(tmp_path / "x.json")]
+    assert duplicates.main(words) == 0
+    with pysam.AlignmentFile(str(marked)) as bam, pysam.AlignmentFile(str(tmp_path / "in.bam")) as before:
+        assert str(bam.header) == str(before.header)
+        found = list(bam)
+        assert [read.is_duplicate for read in found] == [True, False, True, False, False, False, False]
+        for read, former in zip(found, before, strict=True):
+            read.is_duplicate = former.is_duplicate
+            assert read.to_string() == former.to_string()
+    told = content(tmp_path / "x.json")
+    assert (told["duplicate_reads"], told["total_mapped_reads"]) == (2, 7)
+    assert (told["fraction_duplicates"], told["fraction_with_adaptor"]) == (2 / 7, 3 / 7)
+    assert duplicates.main(["-i", str(marked), "-o", str(marked)]) == 1

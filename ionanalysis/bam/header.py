@@ -93,6 +93,14 @@ class ReferenceSequence:
 
 
 @dataclass(frozen=True)
+class CopiedHeader:
+    """Header of a file whose records are those of another one."""
+
+    text: str
+    references: tuple[ReferenceSequence, ...]
+
+
+@dataclass(frozen=True)
 class AlignedHeader:
     """Header of reads that were aligned, made from that of the unaligned ones.
 

@@ -26,7 +26,7 @@ class BamWriter:
     Parameters
     ----------
     path : str or Path
-    header : BamHeader or AlignedHeader
+    header : BamHeader, AlignedHeader or CopiedHeader
     level : int
         Compression, 0 (fastest) to 3 (smallest).
     pool : concurrent.futures.Executor, optional

@@ -1,6 +1,7 @@
 """How far aligned reads are accurate, and where they err: `ionstats_alignment.json` (basecaller.md 11.3)."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def aq_name(rate):
     return f"AQ{min(47, round(-10 * math.log10(rate))) if rate > 0 else 47}"
 
 
-def alignment_statistics(path, options=None, key=LIBRARY_KEY, summary_path=None):
+def alignment_statistics(path, options=None, key=LIBRARY_KEY, summary_path=None, copy=None):
     """Statistics of one aligned BAM file.
 
     Parameters
@@ -58,6 +59,9 @@ def alignment_statistics(path, options=None, key=LIBRARY_KEY, summary_path=None)
         Bases in front of the reads, for the signal-to-noise ratio of the key flows.
     summary_path : path, optional
         Where to write the counts of errors as HDF5 (`ionanalysis.metrics.error_summary`).
+    copy : callable, optional
+        ``copy(header)``, given a pysam header, is a context manager that gives a callable for each read: what passes
+        the reads of a pipe on.
 
     Returns
     -------
@@ -71,12 +75,12 @@ def alignment_statistics(path, options=None, key=LIBRARY_KEY, summary_path=None)
     """
     options = options or AlignmentStatisticsOptions()
     of_groups: dict[str, AlignmentTally] = {}
-    with open_alignments(path) as bam:
+    with open_alignments(path) as bam, copy(bam.header) if copy else nullcontext() as keep:
         header = header_of(bam)
         tally = AlignmentTally(header, options, key)
         by_group = summary_path is not None and len(header.get("RG", ())) > 1
         wanted = replace(tally.wanted, texts=("RG", *_FRONT_TAGS)) if by_group else tally.wanted
-        for batch in read_columns(path, bam, wanted):
+        for batch in read_columns(path, bam, wanted, keep=keep):
             tally.add(batch)
             for name, of_group in _by_group(batch).items() if by_group else ():
                 if name not in of_groups:

@@ -216,7 +216,7 @@ class ReadColumns:
         )
 
 
-def read_columns(path, alignments, wanted):
+def read_columns(path, alignments, wanted, *, keep=None):
     """Yield the reads of a file, a few thousand at a time, as `ReadColumns`.
 
     Parameters
@@ -225,19 +225,23 @@ def read_columns(path, alignments, wanted):
     alignments : pysam.AlignmentFile
         The same file, of `open_alignments`: read where it is no BAM file, or one that cannot be opened twice.
     wanted : Wanted
+    keep : callable, optional
+        Gets each read, of pysam.
 
     Raises
     ------
     InputError, DamagedRecordError
         If the file is damaged.
     """
-    if alignments.is_bam and Path(path).is_file():
+    if alignments.is_bam and Path(path).is_file() and keep is None:
         with RecordReader(path) as reader:
             for records in reader.batches():
                 yield ReadColumns.of_records(parts_of(records, path), wanted)
         return
     reads = reads_of(alignments)
     while batch := list(islice(reads, _BATCH_READS)):
+        for read in batch if keep else ():
+            keep(read)
         yield ReadColumns.of_reads(batch, wanted)
 
 

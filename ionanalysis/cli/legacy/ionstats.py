@@ -1,6 +1,8 @@
 """`ionstats`: statistics of called and aligned reads, with the original's subcommands and options."""
 
 import sys
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from ionanalysis import __version__
@@ -9,6 +11,7 @@ from ionanalysis.cli.legacy.ionstats_flags import IONSTATS_FLAGS
 from ionanalysis.cli.legacy.program import Program
 from ionanalysis.errors import InputError, UsageError
 from ionanalysis.flows import LIBRARY_KEY, TF_KEY
+from ionanalysis.io.atomic import whole_file
 from ionanalysis.io.jsonfile import read_json, write_json
 from ionanalysis.options.ionstats import AlignmentStatisticsOptions
 
@@ -54,10 +57,14 @@ def _alignment(effects, words):
 
     asked, options = effects.arguments, effects.option(AlignmentStatisticsOptions)
     paths, summary = _inputs(asked, words), asked.get("summary")
+    copied = asked.get("copy")
+    if copied and len(paths) > 1:
+        raise UsageError("--output-bam passes the reads of one file on; name one with -i.")
+    copy = partial(_copy_of, copied, asked.get("compress", False)) if copied else None
     summaries = [_part(summary, number) for number in range(len(paths))] if summary else []
     try:
         parts = [
-            alignment_statistics(path, options, summary_path=summaries[number] if summary else None)
+            alignment_statistics(path, options, summary_path=summaries[number] if summary else None, copy=copy)
             for number, path in enumerate(paths)
         ]
         if summary:
@@ -66,6 +73,17 @@ def _alignment(effects, words):
         for place in summaries:
             place.unlink(missing_ok=True)
     write_json(asked.get("output", "ionstats_alignment.json"), merge_alignment_statistics(parts))
+
+
+@contextmanager
+def _copy_of(path, compressed, header):
+    """Gives what writes reads to a BAM file, whole or not at all, or to stdout."""
+    import pysam
+
+    mode = "wb" if compressed else "wbu"
+    place = nullcontext("-") if path == "-" else whole_file(Path(path))
+    with place as name, pysam.AlignmentFile(str(name), mode, header=header) as file:
+        yield file.write
 
 
 def _tf(effects, words):
