@@ -1,5 +1,6 @@
 """A real headless browser, for tests of pages: started here, spoken to over a pipe (Chrome DevTools protocol)."""
 
+import base64
 import fcntl
 import json
 import os
@@ -15,7 +16,7 @@ import pytest
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-quic", "--disable-dev-shm-usage",
+    "--disable-component-update", "--hide-scrollbars", "--disable-sync", "--disable-quic", "--disable-dev-shm-usage",
 )  # fmt: skip
 _PATIENCE_S = 60
 
@@ -41,10 +42,14 @@ class Browser:
             os.close(end)
         self._rest = b""
         self._number = 0
+        self.complaints = []
+        """What the console has had to say of errors and warnings since the browser was started."""
         self._session = None
         try:
             target = self._ask("Target.createTarget", url="about:blank")["targetId"]
             self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Runtime", "Log"):
+                self._ask(f"{domain}.enable")
         except BaseException:
             self.__exit__()
             raise
@@ -75,6 +80,14 @@ class Browser:
         """The page as HTML, as it is now."""
         return self.value("document.documentElement.outerHTML")
 
+    def picture(self, path, width=1200):
+        """Write the whole page, as it looks in a window of so many pixels, as PNG."""
+        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        self._ask("Emulation.setDeviceMetricsOverride", **metrics)
+        told = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(told["data"]))
+        return path
+
     def wait_for(self, script):
         """Wait until an expression is true."""
         wait_until(lambda: self.value(script), script)
@@ -88,6 +101,8 @@ class Browser:
         end = time.monotonic() + _PATIENCE_S
         while time.monotonic() < end:
             answer = self._next_message()
+            if answer and (complaint := _complaint(answer)):
+                self.complaints.append(complaint)
             if answer and answer.get("id") == self._number:
                 assert "error" not in answer, answer
                 return answer["result"]
@@ -104,6 +119,19 @@ class Browser:
             return None
         message, _, self._rest = self._rest.partition(b"\0")
         return json.loads(message)
+
+
+def _complaint(message):
+    """What an event of the console tells, if it is an error or a warning."""
+    params = message.get("params", {})
+    match message.get("method"):
+        case "Runtime.exceptionThrown":
+            return params["exceptionDetails"].get("exception", {}).get("description") or "an exception"
+        case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning", "assert"):
+            return " ".join(str(value.get("value", value.get("description"))) for value in params["args"])
+        case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+            return f"{params['entry']['text']} {params['entry'].get('url', '')}"
+    return None
 
 
 def wait_until(condition, meaning=""):

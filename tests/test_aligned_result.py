@@ -7,6 +7,8 @@ import re
 import numpy as np
 import pysam
 import pytest
+from browser import Browser, wait_until
+from PIL import Image
 
 from ionanalysis.cli.main import main
 from ionanalysis.io.jsonfile import read_json
@@ -207,3 +209,29 @@ def test_calibration_is_told_with_the_same_wells_before_and_after(chip, tmp_path
     for told in (effect["before"], effect["after"]):
         assert 0.98 < told["identity"] <= 1 and told["homopolymers"]["1"][0] > 5000
         assert all(wrong <= runs for runs, wrong in told["homopolymers"].values())
+
+
+def test_pages_look_whole_in_a_browser(result, plain, tmp_path):
+    page = tmp_path / "page.html"
+    assert main(["compare", str(plain), str(result), "-o", str(page)]) == 0
+    with Browser() as browser:
+        for path in (result / "report.html", page):
+            browser.open(path)
+            for width in (1200, 400):
+                picture = Image.open(browser.picture(tmp_path / "picture.png", width)).convert("L")
+                # Nothing is wider than the window, and the page is drawn down to its end.
+                assert browser.value("document.documentElement.scrollWidth") == width == picture.width
+                strips = np.array_split(np.asarray(picture), picture.height // 400)
+                assert picture.height > 1000 and min(strip.std() for strip in strips) > 2
+            assert browser.value("[...document.images].every(image => image.naturalWidth > 300)")
+            assert browser.value("document.images.length") >= 2
+            assert browser.complaints == []
+        browser.open(result / "report.html")
+        height = browser.value("document.documentElement.scrollHeight")
+        browser.value("document.querySelector('summary').click()")
+        assert browser.value("document.documentElement.scrollHeight") > height + 500
+        # The console is really listened to.
+        browser.value("console.error('a', 1), setTimeout(() => { throw new Error('late') }, 0), 1")
+        browser.wait_for("true")
+        wait_until(lambda: browser.value("1") and len(browser.complaints) == 2)
+        assert browser.complaints[0] == "a 1" and "late" in browser.complaints[1]

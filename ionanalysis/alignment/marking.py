@@ -3,14 +3,12 @@
 import numpy as np
 
 from ionanalysis.alignment.duplicates import DuplicateTally
+from ionanalysis.alignment.spool import FLAG_AT
 from ionanalysis.bam.header import CopiedHeader, ReferenceSequence
 from ionanalysis.bam.placed import DUPLICATE
 from ionanalysis.bam.record_bytes import RecordReader, parts_of
-from ionanalysis.bam.records import FIXED, EncodedRecords
+from ionanalysis.bam.records import EncodedRecords
 from ionanalysis.bam.writer import BamWriter
-
-_FLAG_AT = (FIXED.fields or {})["flag"][1] + 1
-"""Place in a record of the high byte of its flags."""
 
 
 def mark_duplicates(path, output):
@@ -43,7 +41,7 @@ def mark_duplicates(path, output):
         references = tuple(ReferenceSequence(name, length) for name, length in reader.references)
         with BamWriter(output, CopiedHeader(reader.text, references)) as bam:
             for records in reader.batches():
-                data, at = np.array(records.data), records.start[:-1] + _FLAG_AT
+                data, at = np.array(records.data), records.start[:-1] + FLAG_AT + 1
                 marked = is_duplicate[bam.n_reads : bam.n_reads + len(records)]
                 flags = data[at] & ~np.uint8(DUPLICATE >> 8)
                 data[at] = np.where(marked, flags | (DUPLICATE >> 8), flags)

@@ -11,7 +11,7 @@ RUN_BYTES = 64 << 20
 """Records that are sorted in memory at a time; the sorted order then reads each such run from its start to its end."""
 
 _BATCH_RECORDS = 20_000
-_FLAG_AT = 18
+FLAG_AT = 18
 """First byte of the flags of a record, size included."""
 
 
@@ -74,7 +74,7 @@ class CoordinateSpool:
             batch = spooled[chosen]
             if is_duplicate is not None:
                 marked = batch.start[:-1][is_duplicate[numbers[chosen]]]
-                batch.data[marked + _FLAG_AT + 1] |= DUPLICATE >> 8
+                batch.data[marked + FLAG_AT + 1] |= DUPLICATE >> 8
             yield batch
 
     def _write_run(self):

@@ -54,7 +54,8 @@ def predicted_against_observed(by_quality):
         axes.set(
             xlabel="predicted quality (Phred)", ylabel="observed quality (Phred)", xlim=(0, top), ylim=(0, top + 10)
         )
-        axes.legend(loc="upper left")
+        # Points lie along the line, bars go up from them.
+        axes.legend(loc="lower right")
         worst = np.abs(observed[seen] - shown[seen]).max() if seen.any() else float("nan")
         return as_plot(
             figure,

@@ -128,9 +128,11 @@ def _names(results):
 def _row(value):
     told = [_written(number_of, value.decimals) for number_of in (value.first, value.second)]
     change = value.change
-    shown = "–" if change is None else f"{change:+,.{value.decimals}f}"
-    if change is not None and value.first and value.decimals == 0:
-        shown += f" ({100 * change / value.first:+.1f} %)"
+    if change is None:
+        return (value.name, *told, "–")
+    shown = f"{change:+,.{value.decimals}f}" if change else "0"
+    if change and value.first and value.decimals == 0:
+        shown += f" ({100 * change / value.first:+.2g} %)"
     return (value.name, *told, shown)
 
 

@@ -8,6 +8,7 @@ from ionanalysis.report.result import at, items, number, numbers
 from ionanalysis.report.sections import Section, Table
 
 _SHOWN_TEXT = 300
+_NOT_SHOWN = ("format", "options", "stages", "inputs", "status", "finished")
 
 
 def headline(result, reads, accuracy):
@@ -53,16 +54,25 @@ def settings_section(result):
         if isinstance(told, dict) and name in told
     }
     tables = [Table("Base calling", ("", "value"), _rows(facts), is_text=True)] if facts else []
+    folded = []
     options = at(result.run, "options", default={})
     for name, content in sorted(options.items()) if isinstance(options, dict) else ():
         rows = _rows(content if isinstance(content, dict) else {name: content})
         if rows:
-            tables.append(Table(f"Options: {name}", ("option", "value"), rows, is_text=True))
-    general = {k: v for k, v in result.run.items() if k not in ("options", "stages", "inputs")}
+            folded.append(Table(name, ("option", "value"), rows, is_text=True))
+    # The page is made while the run is going on: how it ended is not known yet.
+    general = {k: v for k, v in result.run.items() if k not in _NOT_SHOWN}
     if general:
         tables.insert(0, Table("Run", ("", "value"), _rows(general), is_text=True))
     missing = "" if tables else "There is neither a run.json nor a BaseCaller.json."
-    return Section("settings", "Versions and options", tables=tuple(tables), missing=missing)
+    return Section(
+        "settings",
+        "Versions and options",
+        tables=tuple(tables),
+        missing=missing if not folded else "",
+        folded=tuple(folded),
+        folded_title="All options of the run",
+    )
 
 
 def _stages(run):
@@ -76,10 +86,18 @@ def _stages(run):
 
 
 def _rows(content):
-    return tuple((str(name), _text(value)) for name, value in content.items())
+    return tuple((str(name).replace("_", " "), _text(value)) for name, value in content.items())
 
 
 def _text(value):
+    if value is None or value in ("", []):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
+        value = ", ".join(map(str, value))
+    if isinstance(value, dict) and not any(isinstance(item, list | dict) for item in value.values()):
+        value = ", ".join(f"{name} {_text(item)}" for name, item in value.items())
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 1] + "…"
 

@@ -52,6 +52,9 @@ class Section:
     plots: tuple[Plot, ...] = ()
     tables: tuple[Table, ...] = ()
     missing: str = ""
+    folded: tuple[Table, ...] = ()
+    """Tables that are shown when asked for."""
+    folded_title: str = ""
 
 
 def chip_section(result):
