@@ -233,7 +233,7 @@ def noisy(n=60, flows=160, seed=3):
 def test_polished_reads_are_sequences_whose_prediction_fits(shift):
     order, signals, phase = noisy()
     solved = solve_runs(signals, order, phase, SolverOptions())
-    before = run_lengths(solved)
+    before, signal = run_lengths(solved), solved["signal"].copy()
     boundaries = np.tile(np.int16([0, shift, shift, shift, 0, 0]), (*signals.shape, 1))
     everyone = np.ones(len(signals), bool)
     polish_runs(solved, everyone, order, phase, boundaries, 100, CalibrationOptions())
@@ -243,6 +243,12 @@ def test_polished_reads_are_sequences_whose_prediction_fits(shift):
         assert changed.sum() > 5
         # A boundary that moves up makes reads shorter.
         assert np.sign((lengths - before).sum()) == -np.sign(shift)
+    else:
+        # A boundary that has not moved leaves calls to the solver, also those against the signal of their flow.
+        step = np.abs(solved["signal"] - solved["predicted"]) / np.maximum(solved["inphase"], 1e-6)
+        assert (step > 0.5).any()
+        assert not changed.any()
+        assert_allclose(solved["signal"], signal, atol=1e-5)
     for read in np.flatnonzero(changed):
         flows = np.flatnonzero(lengths[read])
         sequence = "".join(order.letters[flow] * lengths[read, flow] for flow in flows)

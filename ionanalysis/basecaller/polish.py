@@ -28,6 +28,10 @@ def polish_runs(solved, polished, flow_order, phase_values, boundaries, n_bins, 
 
     Notes
     -----
+    A boundary changes calls on the side that it moves into. The original changes every call whose signal lies beyond a
+    boundary, moved or not: where the solver has called against one flow's signal, it had the other flows' for it, and
+    is right more often than not.
+
     The fraction in phase is multiplied by what one base more, or less, gives in the linear model, as the original
     does but for strands out of phase. A run whose length is changed against the solver's odds has no odds in its favour
     left; its qualities say so.
@@ -48,7 +52,8 @@ def polish_runs(solved, polished, flow_order, phase_values, boundaries, n_bins, 
     # No run can be between a run and the next flow of its letter: such flows are left as they are.
     applied &= (lengths > 0) | (options.histogram_zero_mers & (former[None] < _last_taken(lengths)))
     lower, upper = (_at(boundaries, held + k) for k in (0, 1))
-    change = np.where(bins < lower, -1, np.where(bins >= n_bins + upper, 1, 0)) * applied
+    shorter, longer = (lower > 0) & (bins < lower), (upper < 0) & (bins >= n_bins + upper)
+    change = np.where(shorter, -1, np.where(longer, 1, 0)) * applied
     change[lengths == 0] = np.maximum(change[lengths == 0], 0)
     change = _possible(lengths, change, former, options.histogram_zero_mers)
     if options.histogram_modify_measured:
@@ -133,7 +138,9 @@ def _stretched(bins, place, step, signal, predicted, change, lower, upper, n_bin
     beyond, width = bins - lower - n_bins * change, n_bins - lower + upper
     inside = signal + step * ((width - n_bins) * (change - place - 0.5) - lower) / width
     end = np.where(beyond < 0, -0.499, 0.499)
-    return np.where((beyond < 0) | (beyond >= width), predicted + (change + end) * step, inside)
+    # A call against its signal keeps it.
+    outside = np.where(change == 0, signal, predicted + (change + end) * step)
+    return np.where((beyond < 0) | (beyond >= width), outside, inside)
 
 
 def _rebuild(solved, lengths, reads, flow_order, phase_values, response):

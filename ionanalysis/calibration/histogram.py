@@ -59,9 +59,10 @@ class HistogramFit:
         window = self.grid.window_of(flow)
         for side in (0, 1):
             # The boundary that a call lies beside: its own lower one, or that of the next length.
-            length, depth = called + side, bins if side == 0 else n_bins - 1 - bins
+            # One that moves at all changes the calls that were made against it, too.
+            length, depth = called + side, np.maximum(bins if side == 0 else n_bins - 1 - bins, 0)
             corrected, kept = true == called + (2 * side - 1), true == called
-            near = used & (depth >= 0) & (depth < self.reach) & (corrected | kept)
+            near = used & (depth < self.reach) & (corrected | kept)
             near &= (length >= (1 if options.histogram_train_zero_mers else 2)) & (length < options.histogram_max_hp)
             i, j = np.nonzero(near)
             places = (region[0][i], region[1][i], window[j], order.bases[j], length[i, j], side, depth[i, j])
