@@ -38,6 +38,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.calling_resources
 	$(BIN)/python -m benchmarks.plugins
 	$(BIN)/python -m benchmarks.aligning
+	$(BIN)/python -m benchmarks.pipeline
 
 # Figures on the golden data beside the original's.
 golden: $(VENV)/.installed-test

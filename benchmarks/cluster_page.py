@@ -3,7 +3,7 @@
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "cluster.md"
-_BEGIN, _END = "<!-- figures: make cluster-page FIGURES=... -->", "<!-- end of figures -->"
+_BEGIN, _END = "<!-- figures: python -m benchmarks.pipeline --page FIGURES.json -->", "<!-- end of figures -->"
 
 CHIP_WELLS, CHIP_FLOWS = 165e6, 500
 BLOCK_WELLS = 1288 * 1332

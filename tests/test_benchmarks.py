@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import bench_kernels, calling, plugins, run, signals, tables  # noqa: E402
+from benchmarks.cluster_page import PAGE, write_page  # noqa: E402
 from benchmarks.machine import yardstick_seconds  # noqa: E402
 from benchmarks.measure import measure  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
@@ -160,3 +162,31 @@ def test_every_defect_of_the_signals_table_exists():
 
     for name in (*signals.DIFFICULT, *signals.ONE_BY_ONE):
         assert preset("plain", (name,)) != preset("plain")
+
+
+def test_the_page_on_clusters_is_scaled_from_figures(tmp_path):
+    def run(side, block, n_workers, worker_mb):
+        stages = {"beadfind": 30.0, "sigproc": 120.0, "basecaller": 60.0, "alignment": 6.0, "report": 2.0}
+        return {
+            "side": side, "flows": 400, "block": block, "workers": n_workers, "reads": 9000, "main_mb": 300.0,
+            "worker_mb": worker_mb, "raw_bytes": 4e8, "result_bytes": 1e8,
+            "stages": {name: {"wall_s": cpu / n_workers, "cpu_s": cpu} for name, cpu in stages.items()},
+        }  # fmt: skip
+
+    figures = {
+        "started": "2026-01-02T03:04:05Z", "load": 0.5, "machine": {"processor": "one", "cores": 2},
+        "runs": [run(200, 100, 1, 260.0), run(200, 100, 2, 260.0), run(200, 50, 1, 230.0), run(100, 50, 1, 230.0)],
+    }  # fmt: skip
+    page = tmp_path / "cluster.md"
+    shutil.copyfile(PAGE, page)
+    for _ in range(2):
+        # Once more over what is there already.
+        write_page(figures, page)
+    text = page.read_text()
+    before, *_ = PAGE.read_text().partition("<!-- figures")
+    assert text.startswith(before) and text.count("<!-- figures") == text.count("<!-- end of figures") == 1
+    # 200 x 200 x 400 is a 5156th of a 540 chip over 500 flows.
+    assert "| sigproc | 172 | on workers |" in text and "| alignment | 9 | on threads of the main host |" in text
+    assert "| 96 | 3.1 | 3.7 |" in text
+    # 30 MB for 7500 wells more: 4 kB a well, 220 MB without any.
+    assert "A worker holds 220 MB and 4.0 kB per well of its block: 7.1 GB for a block" in text
