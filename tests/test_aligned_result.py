@@ -11,6 +11,7 @@ from browser import Browser, wait_until
 from PIL import Image
 
 from ionanalysis.cli.main import main
+from ionanalysis.io.fasta import write_fasta
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.metrics.read_summary import COLUMNS
 from ionanalysis.metrics.result_metrics import result_metrics
@@ -235,3 +236,40 @@ def test_pages_look_whole_in_a_browser(result, plain, tmp_path):
         browser.wait_for("true")
         wait_until(lambda: browser.value("1") and len(browser.complaints) == 2)
         assert browser.complaints[0] == "a 1" and "late" in browser.complaints[1]
+
+
+def test_each_barcode_may_have_a_genome_of_its_own(tmp_path, capsys):
+    run, out, table = tmp_path / "run", tmp_path / "out", tmp_path / "genomes.csv"
+    simulated = ["simulate", str(run), "--size", "30x30", "--flows", "160", "--level", "wells", "--seed", "5"]
+    assert main([*simulated, "--barcodes", "IonXpress", "--barcode-count", "3", "--genome-length", "30000"]) == 0
+    write_fasta(tmp_path / "other.fasta", {"other": "".join(np.random.default_rng(3).choice(list("ACGT"), 20_000))})
+    command = ["run", str(run), "-o", str(out), "--from", "calibration", "--barcodes", "IonXpress"]
+    command += ["--barcode-references", str(table)]
+    table.write_text("barcode,reference\nIonXpress_001,run/reference.fasta\nIonXpress_002,other.fasta\n")
+    assert main([*command, "--calibration-reads", "0"]) == 0
+    told = read_json(out / "alignment.json")["datasets"]
+    assert set(told) == {"IonXpress_001_rawlib", "IonXpress_002_rawlib"}
+    assert told["IonXpress_001_rawlib"]["mapped"] > 0.9 * told["IonXpress_001_rawlib"]["reads"] > 50
+    assert told["IonXpress_002_rawlib"]["mapped"] == 0
+    assert {path.name for path in out.glob("*.bam")} == {f"{name}.bam" for name in told}
+    assert read_json(out / "ionstats_alignment.json")["full"]["num_reads"] == sum(one["reads"] for one in told.values())
+    # Calibration has learned from the reads of known genomes only.
+    learnt = read_json(out / "basecaller_results" / "Calibration.json")["Calibration"]
+    assert learnt["num_mapped_reads"] < learnt["num_reads_in_bam"] <= 1.1 * sum(one["reads"] for one in told.values())
+    of_plugins = read_json(out / "barcodes.json")
+    one, two, three = (of_plugins[f"IonXpress_00{n}"] for n in (1, 2, 3))
+    assert (one["reference"], two["reference"], three["reference"]) == ("reference", "other", "")
+    assert (one["aligned"], three["aligned"]) == (True, False)
+    assert two["reference_fullpath"] == str(tmp_path / "other.fasta")
+    for text, reason in (
+        ("barcode,reference\nIonXpress_001,gone.fasta\n", "is not there"),
+        ("barcode,reference\nNobody,other.fasta\n", "Nobody is no barcode of this run"),
+        (
+            "barcode,reference\nIonXpress_001,other.fasta\nIonXpress_001,other.fasta\n",
+            "line 3 gives IonXpress_001 twice",
+        ),
+        ("name\n", "has no columns barcode and reference"),
+    ):
+        table.write_text(text)
+        assert main([*command, "--resume"]) == 3
+        assert reason in capsys.readouterr().err

@@ -63,8 +63,8 @@ def learn_calibration(
     options : CalibrationFitOptions
     offset, size : (int, int)
         First row and column of the block on the chip, and its rows and columns; by default as far as the reads lie.
-    index : ReferenceIndex, optional
-        Reads that are not aligned are aligned to it.
+    index : ReferenceIndex, or dict of path to ReferenceIndex, optional
+        Reads that are not aligned are aligned to it, those of each file to its own.
     n_threads : int, optional
         All cores by default; the result does not depend on it.
     block : str

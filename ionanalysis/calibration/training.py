@@ -93,8 +93,8 @@ def read_training(paths, options, counts, *, index=None, n_threads=None, progres
     options : CalibrationFitOptions
     counts : TrainingCounts
         Filled on the way.
-    index : ReferenceIndex, optional
-        Reads that are not aligned are aligned to it.
+    index : ReferenceIndex, or dict of path to ReferenceIndex, optional
+        Reads that are not aligned are aligned to it, those of each file to its own.
     n_threads : int, optional
         Of the aligner.
     progress : callable, optional
@@ -106,12 +106,13 @@ def read_training(paths, options, counts, *, index=None, n_threads=None, progres
         If a file cannot be read, or lacks flow orders.
     """
     for path in paths:
+        own = index.get(path) if isinstance(index, dict) else index
         with open_alignments(path) as bam:
             groups = _groups(path, header_of(bam))
             records = primary_reads(bam)
             while batch := list(islice(records, _BATCH_READS)):
                 counts.in_file += len(batch)
-                found = _known(batch, groups, options, index, n_threads, counts)
+                found = _known(batch, groups, options, own, n_threads, counts)
                 for order in {id(read.order): read.order for read in found}.values():
                     reads = _stacked([read for read in found if read.order is order], order)
                     counts.loaded += len(reads)

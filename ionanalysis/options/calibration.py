@@ -68,6 +68,11 @@ class ReferenceOptions(Options):
     """The genome that reads are compared with."""
 
     reference: str | None = option(None, "FASTA file of the genome that the reads come from", names_file=True)
+    barcode_references: str | None = option(
+        None,
+        "CSV file with columns barcode and reference: FASTA files of barcodes whose reads come from another genome",
+        names_file=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

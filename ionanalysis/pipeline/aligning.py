@@ -5,7 +5,6 @@ from pathlib import Path
 from ionanalysis.io.jsonfile import read_json, write_json
 from ionanalysis.metrics.ionstats_basecaller import is_kept
 from ionanalysis.options.alignment import AlignmentOptions
-from ionanalysis.options.calibration import ReferenceOptions
 
 _PATTERNS = (
     "*rawlib.bam",
@@ -32,16 +31,20 @@ def run_alignment_stage(context):
     for pattern in _PATTERNS + _STATISTICS:
         for old in context.result_dir.glob(pattern):
             old.unlink()
-    reference, options = context.option(ReferenceOptions).reference, context.option(AlignmentOptions)
-    if reference is None:
+    references, options = context.references, context.option(AlignmentOptions)
+    if not references:
         context.progress(1, 1)
         return
-    index = ReferenceIndex.of(reference)
-    sequences = reference_sequences(index)
-    prefixes = aligned_prefixes(context.basecaller_dir)
+    prefixes = [prefix for prefix in aligned_prefixes(context.basecaller_dir) if references.of_prefix(prefix)]
+    of_fasta = {}
     counted = {}
     for number, prefix in enumerate(prefixes):
         context.progress(number, len(prefixes))
+        fasta = references.of_prefix(prefix)
+        if fasta not in of_fasta:
+            index = ReferenceIndex.of(fasta)
+            of_fasta[fasta] = index, reference_sequences(index)
+        index, sequences = of_fasta[fasta]
         counts = align_bam(
             context.basecaller_dir / f"{prefix}.basecaller.bam",
             context.result_dir / f"{prefix}.bam",
@@ -51,38 +54,43 @@ def run_alignment_stage(context):
             command_line=context.request.command_line,
             references=sequences,
         )
-        counted[prefix] = {"reads": counts.reads, "mapped": counts.mapped}
+        counted[prefix] = {"reads": counts.reads, "mapped": counts.mapped, "reference": str(Path(fasta).absolute())}
         if counts.duplicates is not None:
             name = "BamDuplicates.json" if prefix == "rawlib" else f"BamDuplicates.{prefix}.json"
             write_json(context.result_dir / name, counts.duplicates)
     context.progress(len(prefixes), len(prefixes))
     n_reads, n_mapped = (sum(of_one[name] for of_one in counted.values()) for name in ("reads", "mapped"))
-    context.note(f"{n_mapped} of {n_reads} reads are aligned to {Path(reference).name}.")
+    named = sorted({Path(fasta).name for fasta in of_fasta})
+    context.note(f"{n_mapped} of {n_reads} reads are aligned to {', '.join(named) or 'nothing'}.")
+    main = references.default or next(iter(of_fasta), None)
     write_json(
         context.result_dir / "alignment.json",
         {
-            "reference": str(Path(reference).absolute()),
+            "reference": str(Path(main).absolute()) if main else None,
             "aligner": options.aligner,
-            "sequences": [{"name": one.name, "length": one.length, "md5": one.md5} for one in sequences],
+            "sequences": [
+                {"name": one.name, "length": one.length, "md5": one.md5} for one in of_fasta.get(main, (None, ()))[1]
+            ],
             "datasets": counted,
-            "calibration": _calibration_effect(context, index, prefixes),
+            "calibration": _calibration_effect(context, main, of_fasta, prefixes),
         },
     )
 
 
-def _calibration_effect(context, index, prefixes):
-    """What calibration brought, if one was learned: the same wells called without and with it."""
+def _calibration_effect(context, main, of_fasta, prefixes):
+    """What calibration brought to reads of the main reference: the same wells called without and with it."""
     from ionanalysis.alignment.effect import calibration_effect
 
     folder = context.basecaller_dir
-    if not (folder / "Calibration.json").is_file():
+    if not (folder / "Calibration.json").is_file() or main not in of_fasta:
         return None
     pairs = [
         (training, folder / f"{prefix}.basecaller.bam")
         for prefix in prefixes
-        if (training := folder / "recalibration" / f"{prefix}.basecaller.bam").is_file()
+        if context.references.of_prefix(prefix) == main
+        and (training := folder / "recalibration" / f"{prefix}.basecaller.bam").is_file()
     ]
-    return calibration_effect(pairs, index, n_threads=context.n_threads)
+    return calibration_effect(pairs, of_fasta[main][0], n_threads=context.n_threads)
 
 
 def aligned_prefixes(basecaller_dir):
@@ -99,10 +107,12 @@ def aligned_prefixes(basecaller_dir):
 
 def alignment_files(context):
     """Files that the stage has left; none without a reference."""
-    if context.option(ReferenceOptions).reference is None:
+    references = context.references
+    if not references:
         return []
     root = context.result_dir
-    bams = [root / f"{prefix}.bam" for prefix in aligned_prefixes(context.basecaller_dir)]
+    prefixes = aligned_prefixes(context.basecaller_dir)
+    bams = [root / f"{prefix}.bam" for prefix in prefixes if references.of_prefix(prefix)]
     indexes = [
         next((path for path in (bam.with_name(f"{bam.name}.{kind}") for kind in ("bai", "csi")) if path.is_file()), bam)
         for bam in bams

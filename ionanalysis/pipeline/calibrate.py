@@ -12,7 +12,6 @@ from ionanalysis.options.calibration import (
     CalibrationFitOptions,
     CalibrationOptions,
     RecalibrationOptions,
-    ReferenceOptions,
 )
 from ionanalysis.options.flow_tags import FlowTagOptions
 from ionanalysis.plugin.ion_params import iso_date
@@ -29,14 +28,14 @@ def calibration_mode(context):
     UsageError, InputError
         If a reference is asked for and not given, or is not there.
     """
-    mode, reference = context.option(RecalibrationOptions).recalibration, context.option(ReferenceOptions).reference
+    mode, has_reference = context.option(RecalibrationOptions).recalibration, bool(context.references)
     if context.option(CalibrationOptions).files():
         # Models are given: there is nothing to learn.
         return "none"
     if mode == "auto":
-        return "standard" if reference else "none"
+        return "standard" if has_reference else "none"
     # Without a reference, standard becomes blind (plugin.md 1.2).
-    return "blind" if mode == "standard" and not reference else mode
+    return "blind" if mode == "standard" and not has_reference else mode
 
 
 def run_calibration_stage(context):
@@ -50,11 +49,12 @@ def run_calibration_stage(context):
     if mode == "none":
         context.progress(1, 1)
         return
-    index = None
+    references, indexes = context.references, {}
     if mode == "standard":
-        index = ReferenceIndex.of(context.option(ReferenceOptions).reference)
-        # A file that is no reference must show up before the reads are called.
-        _ = index.aligner
+        for fasta in {references.default, *references.by_barcode.values()} - {None}:
+            indexes[fasta] = ReferenceIndex.of(fasta)
+            # A file that is no reference must show up before the reads are called.
+            _ = indexes[fasta].aligner
     inputs, options = basecaller_inputs(context), _training_options(context)
     with open_executor(context.executor, context.n_threads) as executor:
         result = run_basecaller(
@@ -68,6 +68,9 @@ def run_calibration_stage(context):
         )
     fit = replace(context.option(CalibrationFitOptions), blind_fit=mode == "blind")
     bams = [path for path in result.bams if not path.name.startswith(("rawtf", "nomatch"))]
+    fastas = {path: references.of_prefix(path.name.removesuffix(".basecaller.bam")) for path in bams}
+    if mode == "standard":
+        bams = [path for path in bams if fastas[path]]
     try:
         run_calibration(
             bams,
@@ -75,7 +78,7 @@ def run_calibration_stage(context):
             fit,
             offset=inputs.offset,
             size=read_mask(context.mask_path).shape,
-            index=index,
+            index={path: indexes[fastas[path]] for path in bams} if mode == "standard" else None,
             n_threads=context.n_threads,
             command_line=context.request.command_line,
             note=context.note,

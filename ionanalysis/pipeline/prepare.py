@@ -6,11 +6,12 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ionanalysis.errors import OutputError
+from ionanalysis.errors import InputError, OutputError
 from ionanalysis.io.atomic import whole_file, write_whole
 from ionanalysis.io.jsonfile import write_json
 from ionanalysis.options.calibration import ReferenceOptions
 from ionanalysis.pipeline.datasets import datasets_pipeline
+from ionanalysis.pipeline.references import RunReferences
 from ionanalysis.plugin.barcode_list import barcode_list_text
 from ionanalysis.plugin.expmeta import expmeta_text
 from ionanalysis.plugin.ion_params import AnalysisRequest, ion_params
@@ -38,13 +39,20 @@ def make_folders(result_dir):
 
 def prepare_result(request, facts, barcode_set):
     """Write all that is known before the first stage (plugin.md 1.4 to 1.6). Files that would not change stay."""
-    result_dir = request.result_dir
+    result_dir, references = request.result_dir, RunReferences.of_options(request.option(ReferenceOptions))
+    unknown = set(references.by_barcode) - {barcode.name for barcode in barcode_set or ()}
+    if unknown:
+        table = request.option(ReferenceOptions).barcode_references
+        raise InputError(
+            f"{table}: {min(unknown)} is no barcode of this run; correct it, or name its set (--barcodes)."
+        )
     asked = AnalysisRequest(
         results_name=result_dir.name,
         previous_report=_previous_report(request),
         barcode_set=barcode_set,
         adapter=_adapter(request),
-        reference=request.option(ReferenceOptions).reference or "",
+        reference=references.default or "",
+        references=references.by_barcode,
     )
     params = ion_params(facts, asked)
     _write_json_if_new(result_dir / "ion_params_00.json", params)

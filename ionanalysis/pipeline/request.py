@@ -8,7 +8,9 @@ from pathlib import Path
 from ionanalysis.errors import UsageError
 from ionanalysis.io.barcode_set import BarcodeSet
 from ionanalysis.options.base import Options
+from ionanalysis.options.calibration import ReferenceOptions
 from ionanalysis.pipeline.blocks import BlockPlan
+from ionanalysis.pipeline.references import RunReferences
 from ionanalysis.pipeline.run_plugins import RunPlugins
 from ionanalysis.plugin.ion_params import RunFacts
 from ionanalysis.run import Patience
@@ -105,6 +107,11 @@ class StageContext:
         """The mask that knows most: after signal fitting, else after bead finding."""
         fitted = self.sigproc_dir / "analysis.bfmask.bin"
         return fitted if fitted.exists() else self.sigproc_dir / "bfmask.bin"
+
+    @property
+    def references(self):
+        """Genomes that reads are compared with."""
+        return RunReferences.of_options(self.option(ReferenceOptions))
 
     def option(self, cls):
         """Options of class `cls`, as asked for."""

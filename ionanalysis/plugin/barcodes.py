@@ -78,7 +78,9 @@ def _barcoded(sources, settings, name, dataset, groups):
     in_set = sources.barcode_set.by_name.get(name) if sources.barcode_set else None
     told = {**groups[0], **groups[0].get("barcode", {})}
     filtered = all(group.get("filtered", False) for group in groups)
-    reference = _real(info.get("reference")) or _run_reference(sources, settings)
+    # A barcode without a sample may have a reference all the same.
+    named = info.get("reference") or ((sources.params.get("barcodeInfo") or {}).get(name) or {}).get("referenceName")
+    reference = _real(named) or _run_reference(sources, settings)
     own_targets = info.get("targetRegionBedFile", "")
     return {
         "barcode_name": name,

@@ -123,10 +123,11 @@ def _reference_paths(params, reference_library):
 
 
 def _aligned_to(result_dir):
-    """FASTA file that the reads of a result are aligned to, by its short name."""
+    """FASTA files that the reads of a result are aligned to, by their short names."""
     path = result_dir / "alignment.json"
-    fasta = read_json(path).get("reference") if path.exists() else None
-    return {reference_name(fasta): fasta} if fasta else {}
+    told = read_json(path) if path.exists() else {}
+    fastas = [told.get("reference"), *(one.get("reference") for one in told.get("datasets", {}).values())]
+    return {reference_name(fasta): fasta for fasta in fastas if fasta}
 
 
 def read_primary_key(result_dir):

@@ -52,6 +52,8 @@ class AnalysisRequest:
     adapter: str = P1B_ADAPTER
     reference: str = ""
     """FASTA file of the genome that reads are aligned to; empty without."""
+    references: dict = field(default_factory=dict)
+    """Those of barcodes whose reads are aligned to another one."""
     beadfind_args: str = ""
     analysis_args: str = ""
     basecaller_args: str = ""
@@ -90,10 +92,11 @@ def ion_params(facts, request):
     platform = log.get("platform") or log.get("systemtype") or _platform(chip)
     set_name = request.barcode_set.name if request.barcode_set else ""
     reference = reference_name(request.reference)
+    own = {barcode: reference_name(fasta) for barcode, fasta in request.references.items()}
     settings = {
         "barcodeKitName": set_name,
         "endBarcodeKitName": "",
-        "barcodedSamples": _barcoded_samples(request.barcode_set),
+        "barcodedSamples": _barcoded_samples(request.barcode_set, own),
         "reference": reference,
         "targetRegionBedFile": "",
         "hotSpotRegionBedFile": "",
@@ -144,8 +147,8 @@ def ion_params(facts, request):
         "reverse_primer_dict": {**ION_KIT_ADAPTER, "sequence": request.adapter},
         "barcodeId": set_name,
         "endBarcodeKitName": "",
-        "barcodeSamples_referenceNames": [],
-        "barcodeInfo": _barcode_info(request.barcode_set, sample),
+        "barcodeSamples_referenceNames": sorted(set(own.values())),
+        "barcodeInfo": _barcode_info(request.barcode_set, sample, own),
         "sampleInfo": _sample_info(request.barcode_set, sample),
         "plugins": {},
         "project": log.get("project", ""),
@@ -223,11 +226,18 @@ _NO_SAMPLE_INFO = dict.fromkeys(
 )
 
 
-def _barcoded_samples(barcode_set):
+def _barcoded_samples(barcode_set, references):
     return {
         sample: {
             "barcodes": [barcode.name for barcode in barcodes],
-            "barcodeSampleInfo": {barcode.name: {**_NO_SAMPLE_INFO, "nucleotideType": "DNA"} for barcode in barcodes},
+            "barcodeSampleInfo": {
+                barcode.name: {
+                    **_NO_SAMPLE_INFO,
+                    "nucleotideType": "DNA",
+                    "reference": references.get(barcode.name, ""),
+                }
+                for barcode in barcodes
+            },
             "dualBarcodes": [],
         }
         for sample, barcodes in _samples(barcode_set).items()
@@ -248,13 +258,14 @@ def _sample_info(barcode_set, run_sample):
     }
 
 
-def _barcode_info(barcode_set, run_sample):
+def _barcode_info(barcode_set, run_sample, references):
     common = dict.fromkeys(("referenceName", "targetRegionBedFile", "hotSpotRegionBedFile", "sseBedFile"), "")
     info = {"no_barcode": {"sample": "none" if barcode_set else run_sample or "none", **common, "calibrate": False}}
     for barcode in barcode_set or ():
         info[barcode.name] = {
             "sample": barcode.sample or "none",
             **common,
+            "referenceName": references.get(barcode.name, ""),
             "calibrate": False,
             "id_str": barcode.name,
             "index": barcode.index,
