@@ -166,7 +166,10 @@ def test_every_defect_of_the_signals_table_exists():
 
 def test_the_page_on_clusters_is_scaled_from_figures(tmp_path):
     def run(side, block, n_workers, worker_mb):
-        stages = {"beadfind": 30.0, "sigproc": 120.0, "basecaller": 60.0, "alignment": 6.0, "report": 2.0}
+        stages = (
+            {} if side == 200 else {"beadfind": 10.0, "sigproc": 30.0, "basecaller": 20.0, "alignment": 3, "report": 2}
+        )
+        stages = stages or {"beadfind": 30.0, "sigproc": 120.0, "basecaller": 60.0, "alignment": 6.0, "report": 2.0}
         return {
             "side": side, "flows": 400, "block": block, "workers": n_workers, "reads": 9000, "main_mb": 300.0,
             "worker_mb": worker_mb, "raw_bytes": 4e8, "result_bytes": 1e8,
@@ -186,7 +189,10 @@ def test_the_page_on_clusters_is_scaled_from_figures(tmp_path):
     before, *_ = PAGE.read_text().partition("<!-- figures")
     assert text.startswith(before) and text.count("<!-- figures") == text.count("<!-- end of figures") == 1
     # 200 x 200 x 400 is a 5156th of a 540 chip over 500 flows.
-    assert "| sigproc | 172 | on workers |" in text and "| alignment | 9 | on threads of the main host |" in text
+    assert "| sigproc | 172 | 172 | on workers |" in text
+    # Of thirty seconds, three are there without any well.
+    assert "| beadfind | 43 | 38 | on workers |" in text
+    assert "| alignment | 9 | 6 | on threads of the main host |" in text
     assert "| 96 | 3.1 | 3.7 |" in text
     # 30 MB for 7500 wells more: 4 kB a well, 220 MB without any.
     assert "A worker holds 220 MB and 4.0 kB per well of its block: 7.1 GB for a block" in text
