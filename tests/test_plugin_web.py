@@ -410,6 +410,43 @@ def test_a_running_plugin_can_be_stopped(client, tmp_path):
     assert read_results(client.result)[0].state == "Cancelled"
 
 
+def test_plugins_of_the_legacy_tier_are_served_and_find_python_2(client, tmp_path, monkeypatch):
+    old = tmp_path / "old" / "python"
+    old.parent.mkdir()
+    old.write_text("#!/bin/bash\necho 'this is 2.7'\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("IONANALYSIS_PYTHON2", str(old))
+    folder = tmp_path / "Old"
+    folder.mkdir()
+    # Names of Python 2 come from the layer, which answers questions of the server, too.
+    source = """
+from ion.plugin import *
+import subprocess
+class Old(IonPlugin):
+    version = "0.9"
+    def custom_validation(self, configuration, run_mode):
+        import ConfigParser, StringIO
+        return []
+    def launch(self, data=None):
+        import ConfigParser
+        with open("told", "w") as told:
+            told.write(subprocess.check_output(["python"]).decode())
+        return True
+if __name__ == "__main__":
+    PluginCLI()
+"""
+    (folder / "Old.py").write_text(source)
+    (folder / "extend.py").write_text("import ConfigParser\ndef has(bucket):\n    return ConfigParser.__name__\n")
+    client.site.store.install(folder, tier="legacy")
+    assert client.site.store.find("Old").tier == "legacy"
+    assert client("GET", "/rundb/api/v1/plugin/Old/extend/has/").status == 200
+    assert client("POST", "/rundb/api/v1/results/1/plugin/", {"plugin": "Old"}).status == 202
+    client.wait()
+    (one,) = read_results(client.result)
+    assert one.state == "Completed", one.content["validation_errors"]
+    assert (one.folder / "told").read_text() == "this is 2.7\n"
+
+
 def test_the_barcode_table_is_what_the_plugin_asks_for(client):
     answer = json.loads(client("GET", "/report/1/plugin/1/plugin_barcodes_table").text)
     assert [column["field"] for column in answer["columns"]] == [
