@@ -1,0 +1,65 @@
+"""The run database: make it, add users, references and results."""
+
+import json
+import sys
+
+from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.errors import UsageError
+from ionanalysis.options.rundb import DatabaseOptions
+
+
+def add_arguments(parser):
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, (add, work, summary) in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        add(action)
+        add_options(action, DatabaseOptions)
+        action.set_defaults(work=work)
+
+
+def run(args):
+    from ionanalysis.rundb.settings import configure
+
+    configure(from_args(DatabaseOptions, args))
+    args.work(args)
+
+
+def _add_init(parser):
+    pass
+
+
+def _init(args):
+    from ionanalysis.rundb.setup import make_tables
+
+    make_tables()
+    print(
+        "The tables are there, and what a server begins with in them. Next: ionanalysis db user ionadmin",
+        file=sys.stderr,
+    )
+
+
+def _add_user(parser):
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--password", metavar="P", help="its password; asked for when left out and stdin is a terminal")
+    parser.add_argument("--superuser", action="store_true", help="may do everything")
+    parser.add_argument("--json", action="store_true", help="print name and API key as JSON")
+
+
+def _user(args):
+    from ionanalysis.rundb.setup import set_up_user
+
+    password = args.password
+    if password is None and sys.stdin.isatty():
+        from getpass import getpass
+
+        password = getpass(f"password of {args.name}: ")
+        if getpass("once more: ") != password:
+            raise UsageError("the two passwords differ.")
+    key = set_up_user(args.name, password, superuser=args.superuser)
+    print(json.dumps({"username": args.name, "api_key": key}) if args.json else key)
+
+
+ACTIONS = {
+    "init": (_add_init, _init, "make the tables, or bring them up to date, and add what a server begins with"),
+    "user": (_add_user, _user, "add a user or change one, and print its API key"),
+}

@@ -1,0 +1,130 @@
+"""What the server knows of itself and its surroundings (rest-api.md 3.3), and its users."""
+
+from django.contrib.auth.models import User as UserRow
+from django.db.models import Q
+from django.utils.timezone import now
+
+from ionanalysis.rundb import models
+from ionanalysis.rundb.protocol import Boolean, DateTime, One, String, Table
+
+_READ = ("get",)
+
+
+class UserProfile(Table, rows=models.UserProfile, served=False):
+    pass
+
+
+class User(Table, rows=UserRow, methods=_READ, only=("id", "first_name", "last_name", "email")):
+    profile = One(UserProfile, nested=True)
+    username = String(
+        "username", unique=True, help_text="Required. 30 characters or fewer. Letters, numbers and @/./+/-/_ characters"
+    )
+    is_active = Boolean(
+        "is_active",
+        default=True,
+        blank=True,
+        help_text="Designates whether this user should be treated as active. "
+        "Unselect this instead of deleting accounts.",
+    )
+    full_name = String()
+    last_login = DateTime("last_login", default=now)
+    date_joined = DateTime("date_joined", default=now)
+
+    def dehydrate_full_name(self, bundle):
+        return bundle.obj.get_full_name()
+
+
+class GlobalConfig(Table, rows=models.GlobalConfig):
+    pass
+
+
+class Location(Table, rows=models.Location, filters=("name", "comment"), orders=("name", "comment")):
+    pass
+
+
+class Rig(Table, rows=models.Rig, key="name", mesh=True):
+    location = One("location", nested=True)
+
+
+class FileServer(Table, rows=models.FileServer):
+    pass
+
+
+class EmailAddress(Table, rows=models.EmailAddress):
+    def errors(self, bundle):
+        from django.core.exceptions import ValidationError
+        from django.core.validators import validate_email
+
+        try:
+            validate_email(bundle.obj.email)
+        except ValidationError as problem:
+            return {"email": problem.messages}
+        return {}
+
+
+class Message(Table, rows=models.Message):
+    pass
+
+
+class EventLog(Table, rows=models.EventLog):
+    def narrow(self, request, rows):
+        kind = request.GET.get("content_type_id")
+        return rows.filter(content_type_id=int(kind)) if kind and kind.isdigit() else rows
+
+
+def _events_of(model):
+    return lambda: Q(content_type__app_label="rundb", content_type__model=model)
+
+
+_BY_NAME = ("created", "name")
+
+
+class ClusterInfoHistory(Table, rows=models.EventLog, where=_events_of("cruncher"), filters=_BY_NAME, orders=_BY_NAME):
+    name = String(null=True, readonly=True)
+
+    def dehydrate(self, bundle):
+        """The node's name, and what the text says in lines of ``key: value``."""
+        node = models.Cruncher.objects.filter(pk=bundle.obj.object_pk).first()
+        bundle.data["name"] = node.name if node else None
+        for line in bundle.obj.text.splitlines():
+            key, colon, value = line.partition(":")
+            if colon and key.strip():
+                bundle.data.setdefault(key.strip(), value.strip())
+        return bundle
+
+
+_BY_RESULT = ("created", "text", "username", "resultsName")
+
+
+class DataManagementHistory(
+    Table, rows=models.EventLog, where=_events_of("results"), filters=_BY_RESULT, orders=_BY_RESULT
+):
+    resultsName = String(null=True, readonly=True)
+
+    def narrow(self, request, rows):
+        pattern = request.GET.get("resultsName")
+        if not pattern:
+            return rows
+        return rows.filter(object_pk__in=models.Results.objects.filter(resultsName__regex=pattern).values("pk"))
+
+    def dehydrate_resultsName(self, bundle):
+        return models.Results.objects.filter(pk=bundle.obj.object_pk).values_list("resultsName", flat=True).first()
+
+
+class MonitorData(Table, rows=models.MonitorData):
+    pass
+
+
+class FileMonitor(Table, rows=models.FileMonitor):
+    pass
+
+
+class SupportUpload(Table, rows=models.SupportUpload):
+    result = One("results")
+    file = One("filemonitor", nested=True, null=True)
+
+
+class IonMeshNode(
+    Table, rows=models.IonMeshNode, methods=("patch", "get", "delete"), filters=("system_id",), orders=(), mesh=True
+):
+    pass

@@ -1,0 +1,53 @@
+"""Runs the application: a WSGI server with threads."""
+
+from django.core.wsgi import get_wsgi_application
+
+from ionanalysis.errors import InputError, UsageError
+from ionanalysis.rundb.setup import tables_are_current
+
+
+class RunServer:
+    """A server for the configured database; `address` is what to open.
+
+    Parameters
+    ----------
+    options : ServerOptions
+
+    Raises
+    ------
+    UsageError
+        If the address is taken, or the extra ``server`` is not installed.
+    InputError
+        If the tables are missing or of another release.
+    """
+
+    def __init__(self, options):
+        try:
+            from waitress.server import create_server
+        except ImportError as error:
+            raise UsageError(f"serve needs {error.name}; install ionanalysis[server].") from None
+        if not tables_are_current():
+            raise InputError("the database has no tables, or those of another release; run ionanalysis db init.")
+        try:
+            self._server = create_server(
+                get_wsgi_application(),
+                host=options.host,
+                port=options.port,
+                threads=options.threads,
+                max_request_body_size=int(options.largest_body_mb * 1e6),
+                ident="ionanalysis",
+            )
+        except OSError as error:
+            raise UsageError(
+                f"{options.host}, port {options.port}: cannot be used ({error.strerror}); choose another --port."
+            ) from None
+        name = f"[{options.host}]" if ":" in options.host else options.host
+        self.port = self._server.effective_port
+        self.address = f"http://{name}:{self.port}/"
+
+    def run(self):
+        """Serve until an interrupt."""
+        try:
+            self._server.run()
+        finally:
+            self._server.close()
