@@ -6,15 +6,9 @@ from typing import Any
 from django.db.models import Q
 
 from ionanalysis.rundb import models
+from ionanalysis.rundb.plans.names import ARGUMENTS
 from ionanalysis.rundb.protocol import Many, One, Table
 from ionanalysis.rundb.reference_index import CURRENT_INDEX
-
-ARGUMENTS = tuple(
-    f"{when}{program}args"
-    for program in ("beadfind", "analysis", "prebasecaller", "calibrate", "basecaller", "alignment", "ionstats")
-    for when in ("", "thumbnail")
-)
-ARGUMENTS = tuple(name.replace("thumbnailprebasecaller", "prethumbnailbasecaller") for name in ARGUMENTS)
 
 
 class FlowOrder(Table, rows=models.FlowOrder):

@@ -5,6 +5,8 @@ from ionanalysis.rundb.protocol import Integer, Many, One, String, Table
 
 _TEXT = {"null": True, "blank": True, "readonly": True}
 _OPTIONAL = {"null": True, "blank": True}
+LIBRARY_PREPARATIONS = {"amps_on_chef_v1": "AmpliSeq on Chef"}
+"""What types of preparing a library are called."""
 
 
 class Sample(Table, rows=models.Sample, methods=("get", "post", "put"), mesh=True):
@@ -51,7 +53,7 @@ class SampleSet(Table, rows=models.SampleSet, returns_data=True):
         return len(bundle.obj.samples.all())
 
     def dehydrate_libraryPrepTypeDisplayedName(self, bundle):
-        return {"amps_on_chef_v1": "AmpliSeq on Chef"}.get(bundle.obj.libraryPrepType, "")
+        return LIBRARY_PREPARATIONS.get(bundle.obj.libraryPrepType, "")
 
     def dehydrate_libraryPrepKitDisplayedName(self, bundle):
         name = bundle.obj.libraryPrepKitName
