@@ -13,7 +13,7 @@ from ionanalysis.rundb.plans.lists import TEMPLATING, Lists
 from ionanalysis.rundb.plans.make import run_of, settings_of
 from ionanalysis.rundb.plans.names import ARGUMENTS, FLAGS, JSON, OF_RUN, OF_SETTINGS, chef_columns
 from ionanalysis.rundb.plans.rules import LONGEST_NAME
-from ionanalysis.rundb.protocol import Boolean, Dict, Integer, List, Many, One, String, Table, body_of, route
+from ionanalysis.rundb.protocol import Boolean, Dict, Integer, List, Many, One, String, Table, body_of, plain, route
 
 _OPTIONAL = {"null": True, "blank": True}
 _COMPUTED = {**_OPTIONAL, "readonly": True}
@@ -33,9 +33,7 @@ class _PlanColumns(Planning):
     projects = Many("project", reads=("name",), **_OPTIONAL)
     qcValues = Many("plannedexperimentqc", nested=True, **_OPTIONAL)
     sampleGrouping = One("samplegrouptype_cv", **_OPTIONAL)
-    sampleSets = Many(
-        "sampleset", reads=("displayedName", "combinedLibraryTubeLabel", "libraryPrepType"), **_OPTIONAL
-    )
+    sampleSets = Many("sampleset", reads=("displayedName", "combinedLibraryTubeLabel", "libraryPrepType"), **_OPTIONAL)
 
     @classmethod
     def with_relations(cls, rows):
@@ -135,7 +133,9 @@ class _WholePlan(_PlanColumns):
     def _add_names(self, plan, data):
         """Names of what the plan belongs to, as they are shown."""
         data["applicationCategoryDisplayedName"] = _shown_categories(plan, self._categories)
-        data["applicationGroupDisplayedName"] = (plan.applicationGroup.description or "") if plan.applicationGroup else ""
+        data["applicationGroupDisplayedName"] = (
+            (plan.applicationGroup.description or "") if plan.applicationGroup else ""
+        )
         data["sampleGroupingName"] = plan.sampleGrouping.displayedName if plan.sampleGrouping else ""
         sets = list(plan.sampleSets.all())
         data["sampleSetDisplayedName"] = ", ".join(one.displayedName for one in sets)
@@ -163,7 +163,7 @@ class PlannedExperiment(_WholePlan, rows=_PLAN, order=("-id",), returns_data=Tru
         source = self.with_relations(_PLAN.objects.filter(planGUID=guid)).order_by("pk").first()
         if source is None:
             return 410
-        data = self.shown(request, source, in_list=False).data
+        data = plain(self.shown(request, source, in_list=False))
         data = {name: value for name, value in data.items() if name not in _NOT_COPIED}
         name = f"CopyOf_{source.planDisplayedName or source.planName or ''}"[:LONGEST_NAME]
         data |= {"planName": name, "planDisplayedName": name, "planStatus": "planned", "origin": "copy"}
@@ -304,7 +304,9 @@ class PlanTemplateBasicInfo(
 
     @classmethod
     def with_relations(cls, rows):
-        return super().with_relations(rows).select_related("experiment", "latestEAS", "applicationGroup", "sampleGrouping")
+        return (
+            super().with_relations(rows).select_related("experiment", "latestEAS", "applicationGroup", "sampleGrouping")
+        )
 
     @cached_property
     def _categories(self):
@@ -320,7 +322,12 @@ class PlanTemplateBasicInfo(
         kind = self._kits.get(plan.templatingKitName)
         data["templatePrepInstrumentType"] = {"IonChefPrepKit": "IonChef", "TemplatingKit": "OneTouch"}.get(kind, "")
         data["irAccountName"] = _account(plan.latestEAS)
-        for name in ("applicationGroupDisplayedName", "sampleGroupName", "sequencingInstrumentType", *_OF_SETTINGS_SHOWN):
+        for name in (
+            "applicationGroupDisplayedName",
+            "sampleGroupName",
+            "sequencingInstrumentType",
+            *_OF_SETTINGS_SHOWN,
+        ):
             data[name] = data[name] or ""
         return bundle
 

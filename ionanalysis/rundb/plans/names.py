@@ -58,6 +58,7 @@ TEXTS = (
     "applicationGroupDisplayedName",
 )
 
+
 def chef_columns(run):
     """What the sample preparation instrument told of a run: columns ``chef...`` that hold something."""
     columns = (column.name for column in run._meta.concrete_fields if column.name.startswith("chef"))

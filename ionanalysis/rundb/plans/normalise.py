@@ -51,7 +51,7 @@ def normalised(sent, lists, stored=None):
             if name in draft.given:
                 _convert(draft, name, convert, kind)
     for name in _NONE_IS_EMPTY:
-        if str(draft.given.get(name)).lower() == "none":
+        if draft.given.get(name, "").lower() == "none":
             draft.given[name] = ""
     _name(draft)
     _kits_and_chip(draft, lists)
@@ -195,7 +195,7 @@ def _samples(draft, lists):
             if str(details.get("nucleotideType")).lower() == "fusions":
                 details["nucleotideType"] = "RNA"
             for name in ("reference", "targetRegionBedFile", "hotSpotRegionBedFile", "sseBedFile"):
-                if str(details.get(name)).lower() == "none":
+                if isinstance(details.get(name), str) and details[name].lower() == "none":
                     details[name] = ""
                 value, reference = details.get(name), details.get("reference")
                 if name != "reference" and _is_text(value) and _is_text(reference):

@@ -27,8 +27,9 @@ def check(draft, lists):
 def _names(draft, lists):
     if draft.touches("planName") and not draft.value("planName"):
         draft.refuse("planName", "Plan Name is required")
-    for name, title in (("planName", "Plan Name"), ("planDisplayedName", "Plan Name")):
-        check_text(draft, name, title, longest=LONGEST_NAME)
+    check_text(draft, "planName", "Plan Name", longest=LONGEST_NAME)
+    if "planName" not in draft.errors:
+        check_text(draft, "planDisplayedName", "Plan Name", longest=LONGEST_NAME)
 
 
 def check_text(draft, name, title, *, longest, pattern=_CHARACTERS):
