@@ -178,7 +178,9 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         """
         rows = self.chosen(request)
         keys = ordering_of(self, request.GET) or list(self._meta.order)
-        return self.with_relations(rows.order_by(*keys, "pk"))
+        # The last key's own direction, so that an index serves both.
+        tie = "-pk" if keys and str(keys[-1]).startswith("-") else "pk"
+        return self.with_relations(rows.order_by(*keys, tie))
 
     def chosen(self, request):
         """The rows that a request's filters leave; each comes once, though a to-many relation may hold it twice."""
