@@ -106,7 +106,7 @@ def requests(draw, fields):
     return method, name, key, parameters, body
 
 
-class _Undo(Exception):
+class _UndoError(Exception):
     pass
 
 
@@ -121,8 +121,8 @@ def send(client, method, name, key, parameters, body):
     try:
         with transaction.atomic():
             answer = getattr(client, method)(f"{path}?{query}", **sent)
-            raise _Undo
-    except _Undo:
+            raise _UndoError
+    except _UndoError:
         return answer
 
 
