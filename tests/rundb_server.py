@@ -58,7 +58,7 @@ def command(*words, **options):
 
 @contextmanager
 def serving(folder, *options):
-    """A server on a port that is free over a new database: a file in `folder`, or PostgreSQL if the environment asks."""
+    """A server on a free port over a new database: a file in `folder`, or PostgreSQL if the environment asks."""
     with ExitStack() as stack:
         if os.environ.get("IONANALYSIS_TEST_DATABASE") == "postgresql":
             database = stack.enter_context(postgres())
