@@ -22,7 +22,7 @@ from ionanalysis.rundb.protocol.kinds import (
 from ionanalysis.rundb.protocol.serving import route, serve, top_level
 from ionanalysis.rundb.protocol.single import Single
 from ionanalysis.rundb.protocol.table import EVERYTHING, MESH_ROOT, RESOURCES, Table
-from ionanalysis.rundb.protocol.wire import body_of
+from ionanalysis.rundb.protocol.wire import body_of, plain
 
 __all__ = [
     "EVERYTHING",
@@ -44,6 +44,7 @@ __all__ = [
     "String",
     "Table",
     "body_of",
+    "plain",
     "route",
     "serve",
     "top_level",
