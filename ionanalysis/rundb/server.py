@@ -2,8 +2,8 @@
 
 from django.core.wsgi import get_wsgi_application
 
-from ionanalysis.errors import InputError, UsageError
-from ionanalysis.rundb.setup import tables_are_current
+from ionanalysis.errors import UsageError
+from ionanalysis.rundb.setup import demand_tables
 
 
 class RunServer:
@@ -26,8 +26,7 @@ class RunServer:
             from waitress.server import create_server
         except ImportError as error:
             raise UsageError(f"serve needs {error.name}; install ionanalysis[server].") from None
-        if not tables_are_current():
-            raise InputError("the database has no tables, or those of another release; run ionanalysis db init.")
+        demand_tables()
         try:
             self._server = create_server(
                 get_wsgi_application(),
