@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_datetime
 from ionanalysis.errors import IonAnalysisError
 from ionanalysis.plugin.jobs import RUNNING_STATES
 from ionanalysis.plugin.records import FILE_NAME
+from ionanalysis.plugin.results import FAILED_VALIDATION, UNKNOWN
 from ionanalysis.plugin.store import PluginStore
 from ionanalysis.rundb import models
 
@@ -48,6 +49,12 @@ class InstalledPlugins:
         self.records()
         return models.Plugin.objects.get(name=record.name, version=record.version)
 
+    def configure(self, plugin):
+        """Give an installed plugin the global configuration that its row has."""
+        record = self.record_of(plugin)
+        if record is not None and (record.config or {}) != plugin.config:
+            self.store.configure(plugin.name, plugin.config)
+
     def _signature(self):
         try:
             told = (self.store.root / FILE_NAME).stat()
@@ -84,17 +91,23 @@ def mirror(row, record):
     record : ionanalysis.plugin.results.PluginResult
     """
     content = record.content
-    running = record.is_running
-    row.store, row.problems = content["store"], content["validation_errors"]
-    row.size, row.inodes = content["n_bytes"], content["n_files"]
-    if not running:
-        row.apikey = None
+    told = {
+        "problems": content["validation_errors"],
+        "size": content["n_bytes"],
+        "inodes": content["n_files"],
+    }
+    if content["store"]:
+        # A plugin may have sent its store itself.
+        told["store"] = content["store"]
+    if (record.jobs or content["validation_errors"]) and not record.is_running:
+        told["apikey"] = None
     with transaction.atomic():
-        row.save(update_fields=("store", "problems", "size", "inodes", "apikey"))
-        known = {job.number: job for job in row.plugin_result_jobs.all()}
+        models.PluginResult.objects.select_for_update().filter(pk=row.pk).first()
+        models.PluginResult.objects.filter(pk=row.pk).update(**told)
+        known = {job.number: job for job in models.PluginResultJob.objects.filter(plugin_result=row)}
         for job in record.jobs:
             state = record.job_state(job)
-            told = {
+            facts = {
                 "state": state,
                 "run_level": job["level"],
                 "config": content.get("config") or {},
@@ -105,9 +118,32 @@ def mirror(row, record):
             }
             found = known.get(job["id"])
             if found is None:
-                row.plugin_result_jobs.create(number=job["id"], **told)
-            elif any(getattr(found, name) != value for name, value in told.items()):
-                row.plugin_result_jobs.filter(pk=found.pk).update(**told)
+                row.plugin_result_jobs.create(number=job["id"], **facts)
+            elif any(getattr(found, name) != value for name, value in facts.items()):
+                row.plugin_result_jobs.filter(pk=found.pk).update(**facts)
+
+
+def state_of(row):
+    """The state of a plugin result: of its validation, else of the job that started last (plugin.md 3.5)."""
+    if row.problems:
+        return FAILED_VALIDATION
+    jobs = list(row.plugin_result_jobs.all())
+    if not jobs:
+        return UNKNOWN
+    begun = [job for job in jobs if job.starttime is not None]
+    last = max(begun, key=lambda job: (job.starttime, job.pk)) if begun else max(jobs, key=lambda job: job.pk)
+    return last.state
+
+
+def is_running(row):
+    """Whether a job of a plugin result has not ended."""
+    return any(job.state in RUNNING_STATES for job in row.plugin_result_jobs.all())
+
+
+def newest_by_name(report):
+    """The newest plugin result of a report by the plugin's name."""
+    rows = report.pluginresult_set.select_related("plugin").prefetch_related("plugin_result_jobs").order_by("pk")
+    return {row.plugin.name: row for row in rows}
 
 
 def take_in(report, records, owner):
