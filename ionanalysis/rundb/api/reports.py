@@ -120,7 +120,11 @@ class Results(WithMetaData, rows=models.Results, hidden=("folder",)):
         if again is not None:
             number = str(again).rstrip("/").rpartition("/")[2]
             known = number.isascii() and number.isdigit() and len(number) < 10
-            reuse = report.pluginresult_set.filter(pk=int(number), plugin__name=plugin.name).first() if known else None
+            reuse = (
+                models.PluginResult.objects.filter(result=report, pk=int(number), plugin__name=plugin.name).first()
+                if known
+                else None
+            )
             if reuse is None or reuse.number is None:
                 raise Refusal(400, {"error": "'pluginresult' names no result of this plugin on this report."})
         launcher().start(report, plugin, config, _launching(request, body), reuse=reuse)
@@ -141,7 +145,7 @@ class Results(WithMetaData, rows=models.Results, hidden=("folder",)):
             answer.content = b""
             answer["Location"] = resource.get_resource_uri(resource.create(request, data))
             return answer
-        rows = list(resource.with_relations(report.pluginresult_set.order_by("-pk")))
+        rows = list(resource.with_relations(models.PluginResult.objects.filter(result=report).order_by("-pk")))
         is_major = {"true": True, "false": False}.get(request.GET.get("major", "").lower())
         return plugin_listing(request, report, rows, is_major=is_major)
 

@@ -60,7 +60,7 @@ class ReportDesk:
     def enter(self, plugin, number=None):
         key = secrets.token_hex(20)
         if number is not None:
-            self.report.pluginresult_set.filter(number=number).update(apikey=key)
+            models.PluginResult.objects.filter(result=self.report, number=number).update(apikey=key)
             return number, key
         plugin_row = self.plugins.row_of(plugin)
         while True:

@@ -142,7 +142,12 @@ def is_running(row):
 
 def newest_by_name(report):
     """The newest plugin result of a report by the plugin's name."""
-    rows = report.pluginresult_set.select_related("plugin").prefetch_related("plugin_result_jobs").order_by("pk")
+    rows = (
+        models.PluginResult.objects.filter(result=report)
+        .select_related("plugin")
+        .prefetch_related("plugin_result_jobs")
+        .order_by("pk")
+    )
     return {row.plugin.name: row for row in rows}
 
 
@@ -156,7 +161,7 @@ def take_in(report, records, owner):
     owner : django.contrib.auth.models.User
         Of those whose record names no user that is known.
     """
-    known = {row.number: row for row in report.pluginresult_set.all()}
+    known = {row.number: row for row in models.PluginResult.objects.filter(result=report)}
     for record in records:
         row = known.get(record.id)
         if row is None:
