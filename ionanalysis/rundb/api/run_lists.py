@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from ionanalysis.plugin.expmeta import json_object
 from ionanalysis.rundb import models
+from ionanalysis.rundb.life.result_files import AT_WORK
 from ionanalysis.rundb.protocol import Refusal
 
 COMPLETED, PROGRESS, ERROR, OTHER = CLASSES = ("Completed", "Progress", "Error", "Other")
@@ -24,16 +25,8 @@ _ERROR_BEGINS = (
 )
 _WITH_ERRORS = r"^Completed with \d+ error"
 _AT_WORK = (
-    "Started",
-    "Signal Processing",
-    "Base Calling",
-    "Beadfind",
-    "Alignment",
+    *AT_WORK,
     "Alignment QC",
-    "Calibration",
-    "Statistics",
-    "Report",
-    "Plugins",
     "Generating Alignment",
     "Processing finished",
     "Uploading Results",

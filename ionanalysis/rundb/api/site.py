@@ -61,7 +61,7 @@ class User(Table, rows=UserRow, methods=_READ, only=("id", "first_name", "last_n
 
     @route("<pk>/reject/", "POST")
     def reject(self, request, pk):
-        """Delete a user who has asked for an account; one that is active is none such."""
+        """Delete a user who has asked for an account; administrators stay."""
         demand_administrator(request.user)
         user = self.found(pk)
         if user == request.user or user.is_superuser:

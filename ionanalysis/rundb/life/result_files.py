@@ -35,6 +35,9 @@ _INPUTS = {
 }
 """Files without which a table of metrics gets no row; one of each suffices."""
 
+AT_WORK = ("Started", *_MODULES.values())
+"""Statuses of reports that are being made."""
+
 COMPLETED, STARTED, TERMINATED = "Completed", "Started", "TERMINATED"
 
 
