@@ -37,6 +37,7 @@ _LINEAGE = (
     "id",
     "defaultSelected",
 )
+_FLAGS = ("true", "false")
 _ANY = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}\.zip")
 
@@ -56,10 +57,15 @@ class Plugin(Table, rows=models.Plugin, where=Q(active=True)):
         launcher().plugins.records()
         return super().rows()
 
+    def filters_among(self, parameters):
+        if parameters.get("isConfig", "").lower() in _FLAGS:
+            parameters.pop("isConfig")
+        return parameters
+
     def narrow(self, request, rows):
         """`isConfig` is a property of the plugin's files."""
         asked = request.GET.get("isConfig", "").lower()
-        if asked not in ("true", "false"):
+        if asked not in _FLAGS:
             return rows
         with_page = [row.pk for row in rows if "config" in _pages(row)]
         return rows.filter(pk__in=with_page) if asked == "true" else rows.exclude(pk__in=with_page)
@@ -195,7 +201,7 @@ class Plugin(Table, rows=models.Plugin, where=Q(active=True)):
         """One entry per plugin name."""
         rows = self.rows().order_by("name", "pk")
         asked = request.GET.get("selected", "").lower()
-        if asked in ("true", "false"):
+        if asked in _FLAGS:
             rows = rows.filter(selected=asked == "true")
         page = self.page(request, rows)
         shown = [self.shown(request, row, in_list=True).data for row in page["objects"]]

@@ -169,6 +169,10 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         """A hook: apply the parameters that have a meaning of their own (rest-api.md 2.9)."""
         return rows
 
+    def filters_among(self, parameters):
+        """A hook: the parameters that are filters, without those that have a meaning of their own."""
+        return parameters
+
     def asked_for(self, request):
         """The rows that a request's parameters choose, in their order, with what they lead to fetched at once.
 
@@ -188,7 +192,7 @@ class Table(Writing, ModelResource, metaclass=_TableType):
             # These say who asks, not what for.
             for name in ("username", "api_key", "pluginresult", "system_id"):
                 parameters.pop(name, None)
-        conditions, many = filters_of(self, parameters)
+        conditions, many = filters_of(self, self.filters_among(parameters))
         rows = self.narrow(request, self.rows())
         try:
             if many:
