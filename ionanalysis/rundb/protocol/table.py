@@ -17,6 +17,7 @@ from tastypie.exceptions import BadRequest
 from tastypie.paginator import Paginator
 from tastypie.resources import ModelDeclarativeMetaclass, ModelResource
 
+from ionanalysis.rundb.protocol.answers import Refusal
 from ionanalysis.rundb.protocol.asking import filters_of, ordering_of
 from ionanalysis.rundb.protocol.kinds import Many, of_column, schema_of
 from ionanalysis.rundb.protocol.wire import json_response
@@ -231,6 +232,19 @@ class Table(Writing, ModelResource, metaclass=_TableType):
     def whole_list(self, request, page):
         """A hook: what a list holds beside its page."""
         return page
+
+    def found(self, key):
+        """The row with that key.
+
+        Raises
+        ------
+        Refusal
+            404 if there is none.
+        """
+        row = self.find(key)
+        if row is None:
+            raise Refusal(404)
+        return row
 
     def at(self, uri):
         """The row at one of the resource's addresses, or None."""
