@@ -1,11 +1,13 @@
 """A server over a fresh database, as users start one, and clients that ask it."""
 
 import json
+import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import requests
+from postgres import postgres
 
 API = "/rundb/api/v1/"
 
@@ -35,8 +37,8 @@ class Client(requests.Session):
 class Server:
     """`admin` may do everything, `user` is of the group of users, `nobody` has no credentials."""
 
-    def __init__(self, base, database, keys):
-        self.base, self.database, self.keys = base, database, keys
+    def __init__(self, base, database, home, keys):
+        self.base, self.database, self.home, self.keys = base, database, home, keys
         self.admin, self.user = (Client(base, name, keys[name]) for name in ("ionadmin", "ionuser"))
         self.nobody = Client(base)
 
@@ -56,22 +58,37 @@ def command(*words, **options):
 
 @contextmanager
 def serving(folder, *options):
-    """A server over a new database in `folder`, on a port that is free."""
-    database = folder / "rundb.sqlite3"
+    """A server on a free port over a new database: a file in `folder`, or PostgreSQL if the environment asks."""
+    with ExitStack() as stack:
+        if os.environ.get("IONANALYSIS_TEST_DATABASE") == "postgresql":
+            database = stack.enter_context(postgres())
+        else:
+            database = folder / "rundb.sqlite3"
+        yield stack.enter_context(_serving(database, folder, options))
+
+
+@contextmanager
+def _serving(database, folder, options):
+    home = folder / "home"
+    environment = os.environ | {"IONANALYSIS_HOME": str(home)}
     command("db", "init", "--database", database)
     keys = {}
     for name in ("ionadmin", "ionuser"):
         told = command("db", "user", name, "--password", f"secret of {name}", "--json", "--database", database)
         keys[name] = json.loads(told)["api_key"]
-    words = ["serve", "--port", "0", "--database", str(database), *options]
+    words = ["serve", "--port", "0", "--database", str(database), "--secret-file", str(folder / "secret"), *options]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ionanalysis.cli.main", *words], stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, "-m", "ionanalysis.cli.main", *words],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
         )
     try:
         base = process.stdout.readline().strip().rstrip("/")
         assert base, (folder / "server.log").read_text()
-        yield Server(base, database, keys)
+        yield Server(base, database, home, keys)
     finally:
         process.terminate()
         process.wait(20)

@@ -81,8 +81,33 @@ def _reference(args):
     print(f"Plans may name {row.short_name} now: {row.genome_length} bases.", file=sys.stderr)
 
 
+def _add_ingest(parser):
+    parser.add_argument("result_dirs", nargs="+", metavar="RESULT_DIR", help="what `ionanalysis run -o` made")
+
+
+def _ingest(args):
+    for folder in args.result_dirs:
+        print(record_result(folder))
+
+
+def record_result(folder):
+    """Take a result into the configured database; its number there.
+
+    Raises
+    ------
+    InputError
+        If the database has no tables, or the folder is no result.
+    """
+    from ionanalysis.rundb.life.ingest import ingest
+    from ionanalysis.rundb.setup import demand_tables
+
+    demand_tables()
+    return ingest(folder).pk
+
+
 ACTIONS = {
     "init": (_add_init, _init, "make the tables, or bring them up to date, and add what a server begins with"),
     "user": (_add_user, _user, "add a user or change one, and print its API key"),
     "reference": (_add_reference, _reference, "add a reference that plans may name, over a FASTA file"),
+    "ingest": (_add_ingest, _ingest, "record results with their runs and metrics, and print their numbers"),
 }

@@ -66,10 +66,16 @@ for _name, _base, _where in _VIEWS:
 class Chip(Table, rows=models.Chip):
     def dehydrate(self, bundle):
         """Add the chip's command lines, where its default set of arguments has them."""
-        arguments = models.AnalysisArgs.objects.filter(chipType=bundle.obj.name, chip_default=True, active=True).first()
-        if arguments is not None:
-            bundle.data.update({name: getattr(arguments, name) for name in ARGUMENTS})
+        bundle.data.update(_default_arguments(bundle.request).get(bundle.obj.name, {}))
         return bundle
+
+
+def _default_arguments(request):
+    """Command lines by chip, read once per request."""
+    if not hasattr(request, "default_arguments"):
+        rows = models.AnalysisArgs.objects.filter(chip_default=True, active=True).order_by("-pk")
+        request.default_arguments = {row.chipType: {name: getattr(row, name) for name in ARGUMENTS} for row in rows}
+    return request.default_arguments
 
 
 class ApplicationGroup(Table, rows=models.ApplicationGroup):

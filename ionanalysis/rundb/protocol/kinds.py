@@ -152,7 +152,17 @@ class One(_Related, fields.ToOneField):
             key = getattr(bundle.obj, f"{self.attribute}_id", None)
             if key is not None:
                 return self.to_class.address(key)
-        return super().dehydrate(bundle, for_list=for_list)
+        if all(step is not None for step in self._steps(bundle.obj)):
+            return super().dehydrate(bundle, for_list=for_list)
+        # What has gone, or was never there, must not hide the object that pointed to it.
+        return None
+
+    def _steps(self, row):
+        for name in self._attrs:
+            row = getattr(row, name, None)
+            yield row
+            if row is None:
+                return
 
 
 class Many(_Related, fields.ToManyField):

@@ -17,6 +17,7 @@ from tastypie.exceptions import BadRequest
 from tastypie.paginator import Paginator
 from tastypie.resources import ModelDeclarativeMetaclass, ModelResource
 
+from ionanalysis.rundb.protocol.answers import Refusal
 from ionanalysis.rundb.protocol.asking import filters_of, ordering_of
 from ionanalysis.rundb.protocol.kinds import Many, of_column, schema_of
 from ionanalysis.rundb.protocol.wire import json_response
@@ -183,7 +184,9 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         """
         rows = self.chosen(request)
         keys = ordering_of(self, request.GET) or list(self._meta.order)
-        return self.with_relations(rows.order_by(*keys, "pk"))
+        # The last key's own direction, so that an index serves both.
+        tie = "-pk" if keys and str(keys[-1]).startswith("-") else "pk"
+        return self.with_relations(rows.order_by(*keys, tie))
 
     def chosen(self, request):
         """The rows that a request's filters leave; each comes once, though a to-many relation may hold it twice."""
@@ -229,6 +232,19 @@ class Table(Writing, ModelResource, metaclass=_TableType):
     def whole_list(self, request, page):
         """A hook: what a list holds beside its page."""
         return page
+
+    def found(self, key):
+        """The row with that key.
+
+        Raises
+        ------
+        Refusal
+            404 if there is none.
+        """
+        row = self.find(key)
+        if row is None:
+            raise Refusal(404)
+        return row
 
     def at(self, uri):
         """The row at one of the resource's addresses, or None."""
