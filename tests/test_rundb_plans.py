@@ -413,6 +413,41 @@ class TestChanging:
         assert not run_rows.Experiment.objects.filter(pk=row.experiment.pk).exists()
         assert not run_rows.ExperimentAnalysisSettings.objects.filter(experiment=row.experiment.pk).exists()
 
+    def test_parts_must_still_fit_each_other(self, server):
+        plan = made(server, **BARCODED)
+        answer = server.user.patch(plan["resource_uri"], json={"barcodeId": "IonCode"})
+        assert answer.status_code == 400 and set(json.loads(answer.json()["error"])) == {"barcodedSamples"}
+        answer = server.user.patch(plan["resource_uri"], json={"barcodeId": "", "barcodedSamples": {}, "sample": "s"})
+        assert answer.status_code == 202 and answer.json()["sample"] == "s" and answer.json()["barcodedSamples"] == {}
+        assert set(refused(server, {"isReusable": "false", "chipType": None})) == {"chipType"}
+
+    def test_settings_written_directly_may_hold_anything(self, server, run_rows):
+        plan = made(server)
+        settings = run_rows.PlannedExperiment.objects.get(pk=plan["id"]).latestEAS_id
+        odd = {"barcodedSamples": [1], "selectedPlugins": "[2]", "libraryKitName": None, "reference": None}
+        answer = server.user.patch(f"experimentanalysissettings/{settings}/", json=odd)
+        assert answer.status_code == 202
+        read = server.user.get(plan["resource_uri"]).json()
+        assert read["barcodedSamples"] == [1] and read["librarykitname"] == read["library"] == ""
+        answer = server.user.patch(
+            plan["resource_uri"], json={"barcodeId": "IonXpress", "sample": "s", "chipType": "530"}
+        )
+        assert answer.status_code == 202 and answer.json()["chipType"] == "530"
+        assert server.user.get("plannedexperiment/").status_code == 200
+
+    def test_values_of_wrong_types_are_refused_or_taken(self, server):
+        """Never a defect of the server, whatever stands in a field, also where no rule is checked."""
+        plan = made(server)
+        fields = server.user.get("plannedexperiment/schema/").json()["fields"]
+        odd = [[], [[None]], {"a": {"barcodes": [{}], "barcodeSampleInfo": 1}}, "\0", 10**20, "\ud800", True]
+        for number, name in enumerate([*fields, "Bead Loading (%)", "project", "custom_args", "beadfindargs"]):
+            body = json.dumps({"planName": "odd"} | {name: odd[number % len(odd)]})
+            options = {"data": body, "headers": {"Content-Type": "application/json"}}
+            posted = server.user.post("availableonetouchplannedexperiment/", **options)
+            patched = server.user.patch(plan["resource_uri"], **options)
+            assert posted.status_code in (201, 400) and patched.status_code in (202, 400), body
+        assert server.user.get("plannedexperiment/", params={"limit": 0}).status_code == 200
+
     def test_a_run_without_a_plan_is_taken(self, server, run_rows):
         from django.utils.timezone import now
 
