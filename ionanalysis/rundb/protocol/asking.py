@@ -119,7 +119,8 @@ def _value(parameters, expression, suffix):
         return [_WORDS.get(value, value) for value in values]
     text = parameters[expression]
     value = _WORDS.get(text, _FLAGS.get(text, text) if suffix == "isnull" else text)
-    if value is None and suffix not in ("exact", "iexact"):
+    unfit = not isinstance(value, bool) if suffix == "isnull" else value is None and suffix not in ("exact", "iexact")
+    if unfit:
         raise BadRequest("Invalid resource lookup data provided (mismatched type).")
     return value
 
