@@ -7,6 +7,14 @@ import pytest
 from rundb_result import copy_of
 
 
+@pytest.fixture(scope="module")
+def other(ingested, run_rows, tmp_path_factory):
+    """The row of a report of its own, so that tests of the shared one find no others of its run."""
+    from ionanalysis.rundb.life.ingest import ingest
+
+    return ingest(copy_of(ingested, tmp_path_factory.mktemp("analyses") / "Auto_other"))
+
+
 def start(run_server, folder):
     answer = run_server.user.post("experiment/from_wells_analysis/", json={"directory": str(folder)})
     assert answer.status_code == 202, answer.text
@@ -25,12 +33,13 @@ def wait_for(run_server, report, *statuses):
     raise AssertionError(seen[-1])
 
 
-def test_bases_are_called_anew(run_server, ingested):
-    report = start(run_server, ingested.folder)
+def test_bases_are_called_anew(run_server, ingested, other):
+    report = start(run_server, other.folder)
     done, seen = wait_for(run_server, report, "Completed", "Error", "TERMINATED")
     assert done["status"] == "Completed" and seen and set(seen) <= {"Pending", "Started", "Base Calling", *_LATER}
     assert (
-        done["resultsName"] == "Auto_life_1_re1" and done["experiment"] == f"/rundb/api/v1/experiment/{ingested.run}/"
+        done["resultsName"] == "Auto_other_re1"
+        and done["experiment"] == f"/rundb/api/v1/experiment/{other.experiment_id}/"
     )
     assert done["filesystempath"].startswith(str(run_server.home.parent / "results"))
     metrics = run_server.user.get(done["libmetrics"][0]).json()
@@ -45,8 +54,8 @@ def test_bases_are_called_anew(run_server, ingested):
 _LATER = ("Calibration", "Alignment", "Statistics", "Report", "Plugins")
 
 
-def test_one_that_is_stopped_is_terminated(run_server, ingested):
-    first, second = start(run_server, ingested.folder), start(run_server, ingested.folder)
+def test_one_that_is_stopped_is_terminated(run_server, other):
+    first, second = start(run_server, other.folder), start(run_server, other.folder)
     for report in (second, first):
         assert run_server.user.patch(report, json={"status": "TERMINATED"}).status_code == 202
     for report in (second, first):

@@ -16,7 +16,7 @@ from ionanalysis.rundb.api.plugin_listing import plugin_listing
 from ionanalysis.rundb.life.analyses import analyses
 from ionanalysis.rundb.life.folders import pages_in, plugin_folder, report_folder, shown_path
 from ionanalysis.rundb.life.launcher import launcher
-from ionanalysis.rundb.life.plugin_rows import newest_by_name, state_of, take_in
+from ionanalysis.rundb.life.plugin_rows import adopt, newest_by_name, state_of, take_in
 from ionanalysis.rundb.life.result_files import TERMINATED
 from ionanalysis.rundb.protocol import (
     RESOURCES,
@@ -233,6 +233,7 @@ class Results(WithMetaData, rows=models.Results, hidden=("folder",)):
         folder = report_folder(report)
         if folder is not None:
             take_in(report, read_results(folder), request.user)
+            adopt(report, folder, request.user)
 
 
 def _wanted(wanted):
