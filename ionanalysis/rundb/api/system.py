@@ -8,8 +8,8 @@ from ionanalysis.rundb import models
 from ionanalysis.rundb.life.analyses import PENDING
 from ionanalysis.rundb.life.result_files import AT_WORK
 from ionanalysis.rundb.protocol import Refusal, Single, route
+from ionanalysis.rundb.release import RELEASE
 
-RELEASE = "5.4.0"
 _PARTS = ("ionanalysis", "numpy", "scipy", "numba", "pysam", "h5py", "mappy", "Django", "django-tastypie")
 
 

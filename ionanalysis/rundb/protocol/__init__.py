@@ -23,7 +23,7 @@ from ionanalysis.rundb.protocol.kinds import (
 from ionanalysis.rundb.protocol.serving import route, serve, top_level
 from ionanalysis.rundb.protocol.single import Single
 from ionanalysis.rundb.protocol.table import EVERYTHING, MESH_ROOT, RESOURCES, Table
-from ionanalysis.rundb.protocol.wire import body_of, json_response
+from ionanalysis.rundb.protocol.wire import body_of, json_response, plain
 
 __all__ = [
     "EVERYTHING",
@@ -49,6 +49,7 @@ __all__ = [
     "demand_administrator",
     "demand_own_site",
     "json_response",
+    "plain",
     "route",
     "serve",
     "top_level",

@@ -120,12 +120,14 @@ def moment(text, name):
 class _Related(fields.RelatedField):
     """A relation to the resource of that name; `nested` puts the object itself onto the wire.
 
-    `to` is a name in the registry, or a class for objects that have no address of their own.
+    `to` is a name in the registry, or a class for objects that have no address of their own; `reads` names columns
+    of its rows that computed fields read.
     """
 
-    def __init__(self, to, attribute=None, *, nested=False, **options):
+    def __init__(self, to, attribute=None, *, nested=False, reads=(), **options):
         super().__init__(to, attribute or "", full=nested, **options)
         self._named = attribute
+        self.reads = tuple(reads)
 
     def contribute_to_class(self, cls, name):
         if not self._named:
