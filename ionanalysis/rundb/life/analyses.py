@@ -66,7 +66,7 @@ class Analyses:
             raise InputError(f"{former.resultsName}: has no wells here from which an analysis could start.")
         if self.root is None:
             raise InputError("This server has no folder for new results; start it with --results.")
-        folder = self._new_folder(former.resultsName)
+        folder = _new_folder(self.root, former.resultsName)
         report = models.Results.objects.create(
             folder=str(folder),
             experiment=former.experiment,
@@ -111,17 +111,6 @@ class Analyses:
         for thread in threads.values():
             thread.join(_GRACE_S)
 
-    def _new_folder(self, former_name):
-        """A folder that did not exist, named after the report that the wells come from."""
-        stem = re.sub(r"[^\w.+-]", "_", re.sub(r"_re\d+$", "", former_name)).lstrip(".") or "report"
-        self.root.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 10_000):
-            folder = self.root / f"{stem}_re{number}"
-            with suppress(FileExistsError):
-                folder.mkdir()
-                return folder
-        raise InputError(f"{self.root}: holds too many results of {stem}; move some away.")
-
     def _work(self, number, folder, command):
         try:
             with self._turn:
@@ -157,6 +146,21 @@ class Analyses:
         except IonAnalysisError:
             status = TERMINATED if was_stopped else FAILED
             models.Results.objects.filter(pk=number).update(status=status)
+
+
+def _new_folder(root, former_name):
+    """A folder that did not exist, named after the report that the wells come from."""
+    stem = re.sub(r"[^\w.+-]", "_", re.sub(r"_re\d+$", "", former_name)).lstrip(".") or "report"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 10_000):
+            folder = root / f"{stem}_re{number}"
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise InputError(f"{root}: cannot be written ({error.strerror}); choose another --results.") from error
+    raise InputError(f"{root}: holds too many results of {stem}; move some away.")
 
 
 def _command(source, folder):
