@@ -24,7 +24,7 @@ if not os.environ.get("CI"):
     pytest.importorskip("uvicorn", reason="the extra [plugin] is not installed")
     pytest.importorskip("starlette", reason="the extra [plugin] is not installed")
 
-from ionanalysis.plugin.web import site
+from ionanalysis.plugin.web import table
 from ionanalysis.plugin.web.access import Access, FrameScope
 from ionanalysis.plugin.web.frames import frame_page
 from ionanalysis.plugin.web.server import PluginServer
@@ -558,7 +558,7 @@ def test_the_barcode_table_is_drawn_and_starts_a_plugin_without_a_page(client, b
     references = [{"display": name, "value": name} for name in ("hg19", "mm10")]
     beds = [{"display": f"{name}.bed", "value": f"/{name}.bed", "reference": name} for name in ("hg19", "mm10")]
     options = {"reference": references, "target_region_filepath": beds}
-    monkeypatch.setattr(site, "_table_options", lambda entries: options)
+    monkeypatch.setattr(table, "_table_options", lambda entries: options)
     browser.open(client.opened("/report/1/plugin/1/"))
     browser.wait_for("document.querySelectorAll('#barcodetable tbody tr').length === 1")
     titles = browser.value("Array.from(document.querySelectorAll('#barcodetable th')).map(t => t.textContent)")
