@@ -17,6 +17,7 @@ from ionanalysis.plugin.web.answers import BODY_LIMIT, Call, as_json, for_frames
 from ionanalysis.plugin.web.files import (
     CLOSED,
     FRAME_POLICY,
+    HEIGHT_SCRIPT,
     SCRIPTS,
     NotFoundError,
     file_below,
@@ -253,7 +254,7 @@ class _App:
         # Plugins link BAM files of their result: what such a link leads to is served if it is in the result.
         found, headers = file_below(root, path), {"Content-Security-Policy": FRAME_POLICY, **CLOSED}
         if path.endswith("_block.html") and found.stat().st_size <= BODY_LIMIT:
-            content = found.read_bytes() + b'<script src="/static/height.js"></script>'
+            content = found.read_bytes() + HEIGHT_SCRIPT
             return Response(content, media_type="text/html", headers=headers)
         # Read as it is sent: it may be a BAM file of any size.
         return FileResponse(found, media_type=kind_of(found), headers=headers)

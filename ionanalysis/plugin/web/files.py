@@ -17,6 +17,9 @@ PUBLIC = {**CLOSED, "Access-Control-Allow-Origin": "*", "Content-Security-Policy
 SCRIPTS = ("frame.js", "height.js", "page.js", "style.css")
 """What pages of plugins and around them load from ``/static/``."""
 
+HEIGHT_SCRIPT = b'<script src="/static/height.js"></script>'
+"""Stands at the end of a plugin's output page."""
+
 
 class NotFoundError(InputError):
     """A plugin, result or page that is not there."""

@@ -1,0 +1,56 @@
+"""How numbers stand on pages."""
+
+import json
+
+from django import template
+from django.utils.html import format_html
+
+register = template.Library()
+
+NOTHING = "\u2013"
+
+
+@register.filter
+def count(number):
+    """A whole number with its thousands apart."""
+    return NOTHING if number is None else f"{int(number):,}".replace(",", "\u202f")
+
+
+@register.filter
+def fixed(number, digits=1):
+    return NOTHING if number is None else f"{float(number):.{digits}f}"
+
+
+@register.filter
+def bytes_of(size):
+    """A size of a file."""
+    if size is None:
+        return NOTHING
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= step:
+            return f"{size / step:.3g} {unit}"
+    return f"{size} B"
+
+
+@register.filter
+def day(moment):
+    """A moment in UTC, as a machine and a person read it."""
+    if moment is None:
+        return NOTHING
+    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M"))
+
+
+@register.filter
+def as_json(value):
+    return json.dumps(value)
+
+
+@register.filter
+def state_class(state):
+    """Which of the four kinds of state a text names: good, bad, busy or other."""
+    text = (state or "").lower()
+    if text.startswith("completed") and "error" not in text:
+        return "good"
+    if any(word in text for word in ("error", "fail", "abort", "coredump", "missing", "timed out", "terminated")):
+        return "bad"
+    return "busy" if text and text not in ("unknown", "declined", "cancelled", "archived", "moved") else "other"
