@@ -1,6 +1,11 @@
 """What the server knows of itself and its surroundings (rest-api.md 3.3), and its users."""
 
+from typing import Any
+
 from django.contrib.auth.models import User as UserRow
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db.models import Q
 from django.utils.timezone import now
 
@@ -52,9 +57,6 @@ class FileServer(Table, rows=models.FileServer):
 
 class EmailAddress(Table, rows=models.EmailAddress):
     def errors(self, bundle):
-        from django.core.exceptions import ValidationError
-        from django.core.validators import validate_email
-
         try:
             validate_email(bundle.obj.email)
         except ValidationError as problem:
@@ -79,7 +81,20 @@ def _events_of(model):
 _BY_NAME = ("created", "name")
 
 
-class ClusterInfoHistory(Table, rows=models.EventLog, where=_events_of("cruncher"), filters=_BY_NAME, orders=_BY_NAME):
+class _EventsOfOneKind(Table):
+    """Events about rows of one table; those that are added here are about it, too."""
+
+    about: Any
+
+    def create(self, request, data, *, key=None, fixed=None):
+        kind = ContentType.objects.get_for_model(self.about)
+        return super().create(request, data, key=key, fixed={**(fixed or {}), "content_type": kind})
+
+
+class ClusterInfoHistory(
+    _EventsOfOneKind, rows=models.EventLog, where=_events_of("cruncher"), filters=_BY_NAME, orders=_BY_NAME
+):
+    about = models.Cruncher
     name = String(null=True, readonly=True)
 
     def dehydrate(self, bundle):
@@ -97,8 +112,9 @@ _BY_RESULT = ("created", "text", "username", "resultsName")
 
 
 class DataManagementHistory(
-    Table, rows=models.EventLog, where=_events_of("results"), filters=_BY_RESULT, orders=_BY_RESULT
+    _EventsOfOneKind, rows=models.EventLog, where=_events_of("results"), filters=_BY_RESULT, orders=_BY_RESULT
 ):
+    about = models.Results
     resultsName = String(null=True, readonly=True)
 
     def narrow(self, request, rows):

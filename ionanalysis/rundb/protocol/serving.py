@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponsePermanentRedirect
 from django.views.decorators.csrf import csrf_exempt
 from tastypie.exceptions import BadRequest
 
@@ -62,6 +62,8 @@ def serve(request, name, rest, *, mesh=False):
         resource = RESOURCES.get(name)
         if resource is None or (mesh and name not in _MESH):
             return HttpResponse("<h1>Not Found</h1>", status=404)
+        if rest and not rest.endswith("/"):
+            return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
         return _answer(request, resource(), rest)
     except Exception as problem:
         return _refuse(request, refusal_for(problem))
@@ -69,7 +71,7 @@ def serve(request, name, rest, *, mesh=False):
 
 def _refuse(request, refusal):
     if refusal.body is None:
-        response = HttpResponse(status=refusal.status)
+        response = HttpResponse(getattr(refusal, "text", ""), status=refusal.status)
     else:
         try:
             response = json_response(request, refusal.body, status=refusal.status)
@@ -133,8 +135,11 @@ def _allow(method, methods):
 
 
 class _Told(Refusal):
+    """What is allowed, for who asks with OPTIONS."""
+
     def __init__(self, listed):
         super().__init__(200, Allow=listed)
+        self.text = listed
 
 
 def _response(request, answer):

@@ -147,14 +147,15 @@ class Writing:
             if name not in bundle.data or field.readonly or getattr(field, "is_m2m", False):
                 continue
             column = _column(bundle.obj, field.attribute)
-            if column is None or column.name in skip or isinstance(column, AutoField):
+            if column is None or column.name in skip or (column.primary_key and not bundle.obj._state.adding):
+                continue
+            if isinstance(column, AutoField):
                 continue
             if field.is_related:
                 value = self._related(field, bundle.data[name], bundle.request)
             else:
                 value = column.to_python(field.hydrate(bundle))
-                if value is not None:
-                    column.run_validators(value)
+                _check_range(name, column, value)
             if value is None and not column.null:
                 continue
             setattr(bundle.obj, column.name, value)
@@ -224,7 +225,8 @@ class Writing:
         row = at_address(resource, value.get("resource_uri") or "") or _with_id(resource, value.get("id"))
         if row is None:
             return resource.create(request, value, fixed=fixed)
-        if "put" in resource._meta.detail_allowed_methods:
+        # What has no address of its own is not changed through its owner.
+        if resource._meta.served and "put" in resource._meta.detail_allowed_methods:
             resource.update(request, row, value, nested=True)
         return row
 
@@ -236,6 +238,12 @@ def _column(row, attribute):
     except FieldDoesNotExist:
         return None
     return column if column is not None and getattr(column, "concrete", False) and not column.many_to_many else None
+
+
+def _check_range(name, column, value):
+    """Refuse a number that not every database can keep in its column."""
+    if value is not None and column.get_internal_type() == "IntegerField" and not -(2**31) <= value < 2**31:
+        raise ApiFieldError(f"The '{name}' field takes an integer of 32 bits.")
 
 
 def at_address(resource, uri):
@@ -255,12 +263,9 @@ def at_address(resource, uri):
 
 
 def _with_id(resource, number):
-    known = isinstance(number, int | str) and resource._meta.served
-    return (
-        resource._meta.object_class._default_manager.filter(pk=number).first()
-        if known and str(number).isdigit()
-        else None
-    )
+    text = str(number)
+    known = text.isascii() and text.isdigit() and len(text) < 10
+    return resource._meta.object_class._default_manager.filter(pk=int(text)).first() if known else None
 
 
 def _pass_key(model):
