@@ -48,7 +48,8 @@ def log_in(request):
             form.add_error(None, problem.sentence)
             status, headers = 429, {"Retry-After": str(math.ceil(problem.seconds))}
     response = render(request, "login.html", {"form": form, "next": wanted}, status=status)
-    response.headers.update(headers)
+    for header, value in headers.items():
+        response[header] = value
     return response
 
 
