@@ -8,6 +8,12 @@ from contextlib import suppress
 from ionanalysis.errors import IonAnalysisError
 from ionanalysis.plugin.store import PluginStore
 from ionanalysis.plugin.web.frames import ACTIONS
+from ionanalysis.rundb.protocol import RESOURCES
+
+
+def plugins():
+    """Rows of the plugins that are installed, by name, as the API lists them."""
+    return RESOURCES["plugin"]().rows().filter(active=True).order_by("name", "-pk")
 
 
 def record_of(plugin):

@@ -11,11 +11,10 @@ from ionanalysis.rundb.models import (
     Content,
     DnaBarcode,
     KitInfo,
-    Plugin,
     ReferenceGenome,
     RunType,
 )
-from ionanalysis.rundb.pages.installed import selection
+from ionanalysis.rundb.pages.installed import plugins, selection
 
 _KITS = {
     "templatingKitName": ("TemplatingKit", "IonChefPrepKit"),
@@ -143,7 +142,7 @@ def _barcoded(lines, data):
 
 
 def _plugins(numbers, kept):
-    chosen = Plugin.objects.filter(pk__in=numbers)
+    chosen = plugins().filter(pk__in=numbers)
     return {plugin.name: {**selection(plugin), **kept.get(plugin.name, {})} for plugin in chosen}
 
 
@@ -194,8 +193,7 @@ def _choices():
             ),
         ],
         "selectedPlugins": [
-            (str(plugin.pk), f"{plugin.name} {plugin.version}")
-            for plugin in Plugin.objects.filter(active=True, selected=True).order_by("name")
+            (str(plugin.pk), f"{plugin.name} {plugin.version}") for plugin in plugins().filter(selected=True)
         ],
     }
 
@@ -227,9 +225,7 @@ def held_by(plan):
     for name in ("bedfile", "regionfile"):
         held[name] = (held.get(name) or "").rpartition("/")[2]
     chosen = held.pop("selectedPlugins", None) or {}
-    held["selectedPlugins"] = [
-        str(pk) for pk in Plugin.objects.filter(name__in=list(chosen), active=True).values_list("pk", flat=True)
-    ]
+    held["selectedPlugins"] = [str(pk) for pk in plugins().filter(name__in=list(chosen)).values_list("pk", flat=True)]
     samples = settings.barcodedSamples if settings is not None and isinstance(settings.barcodedSamples, dict) else {}
     held["samples"] = "\n".join(
         _line(name, barcode, one) for name, one in samples.items() for barcode in _barcodes(one)

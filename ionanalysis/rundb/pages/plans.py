@@ -8,9 +8,9 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from ionanalysis.rundb.models import PlannedExperiment, Plugin
+from ionanalysis.rundb.models import PlannedExperiment
 from ionanalysis.rundb.pages.inside import ask
-from ionanalysis.rundb.pages.installed import chosen_plugins, pages_of
+from ionanalysis.rundb.pages.installed import chosen_plugins, pages_of, plugins
 from ionanalysis.rundb.pages.plan_form import PlanForm, held_by
 
 _IN_A_PAGE = 25
@@ -79,9 +79,7 @@ def edit_plan(request, pk):
         "form": form,
         "title": plan.planDisplayedName or plan.planName,
         "plan": plan,
-        "configured": [
-            plugin for plugin in Plugin.objects.filter(active=True, name__in=list(chosen)) if "plan" in pages_of(plugin)
-        ],
+        "configured": [plugin for plugin in plugins().filter(name__in=list(chosen)) if "plan" in pages_of(plugin)],
     }
     return render(request, "plan.html", content, status=_status(form))
 

@@ -18,7 +18,7 @@ from ionanalysis.plugin.web.frames import ACTIONS, SANDBOX, frame_page, nothing_
 from ionanalysis.plugin.web.table import launch_table
 from ionanalysis.rundb.models import PlannedExperiment, Plugin, Results
 from ionanalysis.rundb.pages.inside import ask
-from ionanalysis.rundb.pages.installed import chosen_plugins, folder_of, pages_of, record_of, selection
+from ionanalysis.rundb.pages.installed import chosen_plugins, folder_of, pages_of, plugins, record_of, selection
 from ionanalysis.rundb.pages.tokens import tokens
 from ionanalysis.rundb.pages.visitors import for_known
 
@@ -27,7 +27,7 @@ _WORDS = {"config": "configure", "about": "about"}
 
 def plugin_of(key):
     """The active plugin with that number or name."""
-    rows = Plugin.objects.filter(active=True).order_by("-pk")
+    rows = plugins()
     by_number = key.isascii() and key.isdigit() and len(key) < 10
     plugin = rows.filter(pk=int(key)).first() if by_number else rows.filter(name=key).first()
     if plugin is None:
@@ -38,11 +38,11 @@ def plugin_of(key):
 @login_required
 @require_safe
 def plugin_list(request):
-    plugins = []
-    for plugin in Plugin.objects.filter(active=True).order_by("name", "-pk"):
+    listed = []
+    for plugin in plugins():
         pages = [(action, _WORDS[action]) for action in pages_of(plugin) if action in _WORDS]
-        plugins.append({"row": plugin, "docs": plugin.description.partition("\n\n")[0], "pages": pages})
-    return render(request, "plugins.html", {"plugins": plugins})
+        listed.append({"row": plugin, "docs": plugin.description.partition("\n\n")[0], "pages": pages})
+    return render(request, "plugins.html", {"plugins": listed})
 
 
 @login_required
@@ -126,7 +126,9 @@ def launch_page(request, pk, key):
             "rows": json.dumps(rows),
         },
         "source": frame_address(request, plugin, "report", report=pk) if has_page else "",
-        "button": None if has_page else ("start", "Start"),
+        # Without a table there is nothing to send along: a plain form starts it.
+        "button": ("start", "Start") if columns and not has_page else None,
+        "starts": None if columns or has_page else (f"/report/{pk}/launch/", plugin.pk),
         "has_table": bool(columns),
         "problem": problem,
     }

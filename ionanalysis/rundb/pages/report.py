@@ -9,10 +9,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from ionanalysis.plugin.web.frames import SANDBOX
-from ionanalysis.rundb.models import Plugin, Results
+from ionanalysis.rundb.models import Results
 from ionanalysis.rundb.pages.downloads import is_hidden
 from ionanalysis.rundb.pages.figures import figures_of
 from ionanalysis.rundb.pages.inside import ask
+from ionanalysis.rundb.pages.installed import plugins
 from ionanalysis.rundb.pages.tokens import output_address
 
 _MOST_FILES = 400
@@ -52,7 +53,7 @@ def report_page(request, pk):
         "page": output_address(pk, "report.html") if is_there and (folder / "report.html").is_file() else "",
         "outputs": outputs,
         "is_running": any(one["can_terminate"] for one in outputs),
-        "plugins": Plugin.objects.filter(active=True, selected=True).order_by("name"),
+        "plugins": plugins().filter(selected=True),
         "sandbox": SANDBOX,
     }
     return render(request, "report.html", content)
@@ -111,7 +112,7 @@ def _outputs(request, report):
 @require_POST
 def launch(request, pk):
     """Start a plugin without a page of its own on a report."""
-    plugin = get_object_or_404(Plugin, pk=_number(request.POST.get("plugin")))
+    plugin = get_object_or_404(plugins(), pk=_number(request.POST.get("plugin")))
     answer = ask(request, "POST", f"results/{pk}/plugin/", {"plugin": {"id": plugin.pk}, "pluginconfig": {}})
     _tell(request, answer, f"{plugin.name} is started.")
     return redirect("report", pk)
