@@ -38,7 +38,7 @@ class Answer:
             return {}
         if self.status == 401:
             return {"": ["You may not do this. An administrator can give you the right."]}
-        found = _messages(self.data)
+        found = messages_of(self.data)
         return found or {"": [f"The server refused this (status {self.status})."]}
 
 
@@ -71,7 +71,7 @@ def ask(request, method, path, data=None):
     return Answer(serve(inner, name, rest))
 
 
-def _messages(data):
+def messages_of(data):
     """Field to sentences, from any of the forms in which the API tells them (rest-api.md 2.10)."""
     if isinstance(data, str):
         text = html.unescape(data)
@@ -79,13 +79,13 @@ def _messages(data):
             inner = json.loads(text[text.index("{") : text.rindex("}") + 1])
         except ValueError:
             return {"": [text]} if text else {}
-        return _messages(inner)
+        return messages_of(inner)
     if not isinstance(data, dict):
         return {}
     if set(data) <= {"error", "error_message", "Error"}:
-        return _messages(next(iter(data.values()), ""))
+        return messages_of(next(iter(data.values()), ""))
     if len(data) == 1 and isinstance(next(iter(data.values())), dict):
-        return _messages(next(iter(data.values())))
+        return messages_of(next(iter(data.values())))
     return {str(field): _sentences(value) for field, value in data.items()}
 
 

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from ionanalysis.rundb.models import PlannedExperiment
-from ionanalysis.rundb.pages.inside import ask
+from ionanalysis.rundb.pages.inside import ask, messages_of
 from ionanalysis.rundb.pages.installed import chosen_plugins, pages_of, plugins
 from ionanalysis.rundb.pages.plan_form import PlanForm, held_by
 
@@ -20,7 +20,12 @@ _KINDS = {
     "templates": ("Templates", Q(isReusable=True)),
 }
 # Fields of the API that stand elsewhere in the form.
-_PLACES = {"barcodedSamples": "samples", "project": "projects", "applicationGroup": "applicationGroupDisplayedName"}
+_PLACES = {
+    "planDisplayedName": "planName",
+    "barcodedSamples": "samples",
+    "project": "projects",
+    "applicationGroup": "applicationGroupDisplayedName",
+}
 
 
 @login_required
@@ -114,20 +119,28 @@ def _stored(request, answer, form):
     name = form.cleaned_data["planName"]
     messages.success(request, f"{name} is saved.")
     warnings = (answer.data or {}).get("Warnings") or {}
-    for field, told in warnings.items() if isinstance(warnings, dict) else ():
-        messages.warning(request, f"{field}: {told}")
+    for field, sentences in messages_of(warnings).items():
+        messages.warning(request, f"{_label(form, field)}: {' '.join(sentences)}")
     kind = "templates" if form.cleaned_data["isReusable"] else "planned"
     response = redirect("plans")
     response["Location"] += f"?kind={kind}"
     return response
 
 
+def _label(form, field):
+    place = _PLACES.get(field, field)
+    return form.fields[place].label if place in form.fields else field
+
+
 def _add_errors(form, answer):
+    told = set()
     for field, sentences in answer.messages.items():
         place = _PLACES.get(field, field)
         for sentence in sentences:
             text = sentence if place in form.fields or not field else f"{field}: {sentence}"
-            form.add_error(place if place in form.fields else None, text)
+            if (place, text) not in told:
+                told.add((place, text))
+                form.add_error(place if place in form.fields else None, text)
 
 
 def _status(form):

@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from ionanalysis.errors import IonAnalysisError
@@ -97,9 +98,26 @@ def save_plan_plugin(request, pk, key):
     return JsonResponse({"issues": issues, "said": "Saved with the plan."})
 
 
-def _issues(plugin, config):
+@csrf_exempt  # `for_known` demands the token of a session
+@for_known
+@require_POST
+def validate(request, key):
+    """What a plugin finds wrong with a configuration: ``{"issues": [...]}`` (plugin.md 4.5)."""
+    plugin = plugin_of(key)
     try:
-        return validate_plugin(record_of(plugin), config, "pipeline")
+        asked = json.loads(request.body)
+    except (ValueError, RecursionError):
+        asked = None
+    config = asked.get("configuration") or {} if isinstance(asked, dict) else None
+    mode = asked.get("run_mode", "manual") if isinstance(asked, dict) else ""
+    if not isinstance(config, dict) or mode not in ("manual", "pipeline"):
+        return JsonResponse({"error": "'configuration' is an object, 'run_mode' manual or pipeline."}, status=400)
+    return JsonResponse({"issues": _issues(plugin, config, mode)})
+
+
+def _issues(plugin, config, mode="pipeline"):
+    try:
+        return validate_plugin(record_of(plugin), config, mode)
     except IonAnalysisError as problem:
         return [str(problem)]
 

@@ -30,6 +30,7 @@ urlpatterns = [
     re_path(rf"^output/{_FRAME_TOKEN}/(?P<path>.*)$", downloads.framed_output),
     re_path(r"^output/(?P<storage>[^/]+)/(?P<directory>[^/]+)/(?P<path>.*)$", downloads.output),
     path("pluginMedia/<str:name>/<path:path>", downloads.plugin_media),
+    path("rundb/api/v1/plugin/<str:key>/validate/", plugins.validate),
     path("site_media/<path:path>", downloads.site_media),
     path("static/<str:name>", downloads.static),
 ]
