@@ -1,6 +1,7 @@
 """A server over a fresh database, as users start one, and clients that ask it."""
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -35,8 +36,8 @@ class Client(requests.Session):
 class Server:
     """`admin` may do everything, `user` is of the group of users, `nobody` has no credentials."""
 
-    def __init__(self, base, database, keys):
-        self.base, self.database, self.keys = base, database, keys
+    def __init__(self, base, database, home, keys):
+        self.base, self.database, self.home, self.keys = base, database, home, keys
         self.admin, self.user = (Client(base, name, keys[name]) for name in ("ionadmin", "ionuser"))
         self.nobody = Client(base)
 
@@ -57,7 +58,8 @@ def command(*words, **options):
 @contextmanager
 def serving(folder, *options):
     """A server over a new database in `folder`, on a port that is free."""
-    database = folder / "rundb.sqlite3"
+    database, home = folder / "rundb.sqlite3", folder / "home"
+    environment = os.environ | {"IONANALYSIS_HOME": str(home)}
     command("db", "init", "--database", database)
     keys = {}
     for name in ("ionadmin", "ionuser"):
@@ -66,12 +68,16 @@ def serving(folder, *options):
     words = ["serve", "--port", "0", "--database", str(database), *options]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ionanalysis.cli.main", *words], stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, "-m", "ionanalysis.cli.main", *words],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
         )
     try:
         base = process.stdout.readline().strip().rstrip("/")
         assert base, (folder / "server.log").read_text()
-        yield Server(base, database, keys)
+        yield Server(base, database, home, keys)
     finally:
         process.terminate()
         process.wait(20)

@@ -15,7 +15,7 @@ from hashlib import sha256
 OF_NAME = 10
 """Wrong passwords of one name from one address, and then no more are looked at."""
 
-OF_ADDRESS = 60
+OF_ADDRESS = 200
 """The same of all names together."""
 
 WINDOW_S = 300.0

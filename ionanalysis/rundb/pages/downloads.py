@@ -62,8 +62,8 @@ def framed_output(request, token, path):
     report = Results.objects.filter(pk=number).first() if number is not None else None
     if report is None or not report.folder:
         return HttpResponse("Open this page from its report.", status=403, content_type="text/plain")
-    if path.endswith("_block.html") and not is_hidden(path) and "download" not in request.GET:
-        return _block(report.folder, path)
+    if path.endswith("_block.html") and not is_hidden(path):
+        return _block(request, report.folder, path)
     return _sent(request, report.folder, path)
 
 
@@ -76,13 +76,15 @@ def _sent(request, folder, path):
         raise Http404 from None
 
 
-def _block(folder, path):
+def _block(request, folder, path):
     """A plugin's output page, which tells the frame around it how high it is."""
     try:
         _, handle = open_below(folder, path)
-    except NotFoundError:
+    except (NotFoundError, OSError):
         raise Http404 from None
     with os.fdopen(handle, "rb") as file:
+        if os.fstat(handle).st_size > _BLOCK_LIMIT:
+            return _sent(request, folder, path)
         content = file.read(_BLOCK_LIMIT)
     headers = {
         "Content-Security-Policy": FRAME_POLICY,

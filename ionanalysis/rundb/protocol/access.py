@@ -115,7 +115,8 @@ def _by_password(request, given):
     except TooManyError as problem:
         raise Refusal(429, {"error": problem.sentence}, Retry_After=str(math.ceil(problem.seconds))) from None
     user = User.objects.filter(username=name).first()
-    found = _verified.check(user, password) if user is not None else None
+    # A name that nobody has takes as long as a wrong password.
+    found = _verified.check(user, password) if user is not None else authenticate(username=name, password=password)
     if found is None:
         attempts.failed(request, name, password)
     else:
