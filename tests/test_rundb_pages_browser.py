@@ -98,7 +98,7 @@ def test_pages_fit_and_are_read_by_keyboard(inside, run_server, shown, plugin, s
                 break
             assert one["name"] and one["ring"], (path, one)
             places.append(one["place"])
-        assert places[:4] == ["/", "/", "/plans/", "/plugins/"] and len(set(places)) > 6, path
+        assert places[:4] == ["/", "/", "/plans/", "/plugins/"] and "/account/" in places, path
 
 
 def test_the_link_past_the_menu_leads_to_the_content(inside, run_server, shown):
