@@ -269,6 +269,17 @@ class TestRuns:
     def test_a_choice_that_is_none_is_told(self, admin, shown):
         assert "not one of the available choices" in admin.get("/", {"chip": "other"}).text
 
+    def test_a_run_may_lack_nearly_everything(self, admin, run_rows, tmp_path):
+        bare = make_report(run_rows, tmp_path / "bare", named())
+        gone = {"eas": None, "analysismetrics": None, "qualitymetrics": None, "libmetrics": None, "reference": None}
+        run_rows.Results.objects.filter(pk=bare.pk).update(**gone)
+        bare.projects.clear()
+        assert f"/report/{bare.pk}/" in admin.get("/", {"q": bare.resultsName}).text
+        assert "There are no figures yet" in admin.get(f"/report/{bare.pk}/").text
+        run_rows.Results.objects.filter(pk=bare.pk).update(experiment=None)
+        assert admin.get(f"/report/{bare.pk}/").status_code == 200
+        assert "no report" in admin.get("/", {"q": f"R_{bare.resultsName}"}).text
+
     def test_all_words_of_a_search_count_and_nul_is_harmless(self, admin, shown, run_rows):
         assert shown.page in admin.get("/", {"q": f"R_ {shown.name.upper()}\0"}).text
         assert shown.page not in admin.get("/", {"q": f"{shown.name} elsewhere"}).text
@@ -322,7 +333,7 @@ class TestReport:
         for path in ("rawlib.bam", "rawlib.bam.bai", "linked.bam", "basecaller_results/BaseCaller.json", "run.log"):
             assert f'href="{shown.link}{path}?download=1"' in text
         assert "leak.txt" not in text and f'src="{shown.link}plot.png"' in text
-        frame = re.search(r'<iframe class="page" sandbox title="[^"]+" src="([^"]+report\.html)"', text)
+        frame = re.search(r'<iframe class="page" sandbox="allow-popups" title="[^"]+" src="([^"]+report\.html)"', text)
         assert "The report" in _text(admin.get(frame[1]))
 
     def test_plugin_outputs_stand_in_sandboxed_frames(self, admin, shown, monkeypatch, visitor):
@@ -445,7 +456,7 @@ class TestFiles:
         assert policy.startswith("sandbox allow-scripts") and "allow-same-origin" not in policy
         assert answer["X-Frame-Options"] == "SAMEORIGIN" and "Access-Control-Allow-Origin" not in answer
 
-    def test_tokens_cannot_be_made_up_and_end(self, visitor, shown, monkeypatch):
+    def test_tokens_cannot_be_made_up_and_end(self, visitor, shown, caplog):
         from ionanalysis.rundb.pages.tokens import tokens
 
         other = Tokens(b"another secret").output_token(shown.report.pk)
@@ -454,6 +465,8 @@ class TestFiles:
         assert visitor().get(f"/output/{good}/run.log").status_code == 200
         for token in (other, old, good.replace(f"output.{shown.report.pk}.", f"output.{shown.report.pk + 1}.")):
             assert visitor().get(f"/output/{token}/run.log").status_code == 403
+        assert visitor().get(f"/output/{good}/gone.log").status_code == 404
+        assert "/output/" not in caplog.text
 
     def test_folders_are_listed(self, admin, shown):
         text = admin.get(f"{shown.link}plugin_out/Paged_out.1/").text
@@ -500,6 +513,7 @@ class TestPluginPages:
         text = visitor().get(re.search(r'data-src="([^"]+)"', page)[1].replace("&amp;", "&")).text
         told = json.loads(re.search(r"var TB_result_json = (\{.*\});", text)[1])
         assert told["pk"] == shown.report.pk and told["fields"]["resultsName"] == shown.name
+        assert told["fields"]["experiment"] == shown.report.experiment_id
         assert visitor().get(f"/configure/plugins/plugin/{plugin.pk}/configure/config/").status_code == 403
 
     @pytest.mark.parametrize(

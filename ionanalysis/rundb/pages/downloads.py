@@ -58,6 +58,16 @@ def output(request, storage, directory, path):
 @require_safe
 def framed_output(request, token, path):
     """The same for a frame, which a token lets in."""
+    try:
+        response = _by_token(request, token, path)
+    except Http404:
+        response = HttpResponse("This file is not here.", status=404, content_type="text/plain")
+    # Django writes the address of a request that failed into the log; this one holds a token.
+    response._has_been_logged = True
+    return response
+
+
+def _by_token(request, token, path):
     number = tokens().output_result(token)
     report = Results.objects.filter(pk=number).first() if number is not None else None
     if report is None or not report.folder:

@@ -8,23 +8,25 @@ from django.utils.html import format_html
 register = template.Library()
 
 NOTHING = "\u2013"
+# What templates give for a value that is not there.
+_ABSENT = (None, "")
 
 
 @register.filter
 def count(number):
     """A whole number with its thousands apart."""
-    return NOTHING if number is None else f"{int(number):,}".replace(",", "\u202f")
+    return NOTHING if number in _ABSENT else f"{int(number):,}".replace(",", "\u202f")
 
 
 @register.filter
 def fixed(number, digits=1):
-    return NOTHING if number is None else f"{float(number):.{digits}f}"
+    return NOTHING if number in _ABSENT else f"{float(number):.{digits}f}"
 
 
 @register.filter
 def bytes_of(size):
     """A size of a file."""
-    if size is None:
+    if size in _ABSENT:
         return NOTHING
     for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= step:
@@ -33,9 +35,29 @@ def bytes_of(size):
 
 
 @register.filter
+def reference(report):
+    """The reference of a report: what it was analysed with, else what its settings name."""
+    return _first(getattr(report, "reference", ""), getattr(_settings(report), "reference", ""))
+
+
+@register.filter
+def barcodes(report):
+    """The barcode set of a report."""
+    return _first(getattr(_settings(report), "barcodeKitName", ""))
+
+
+def _settings(report):
+    return getattr(report, "eas", None)
+
+
+def _first(*words):
+    return next(filter(None, words), NOTHING)
+
+
+@register.filter
 def day(moment):
     """A moment in UTC, as a machine and a person read it."""
-    if moment is None:
+    if moment in _ABSENT:
         return NOTHING
     return format_html('<time datetime="{}">{}</time>', moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M"))
 

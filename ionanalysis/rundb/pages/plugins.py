@@ -168,9 +168,8 @@ def _table(report, plugin):
     """Both empty where nothing says that the plugin has one."""
     if not report.folder:
         return [], []
-    saved = {}
-    if report.experiment is not None and report.experiment.plan is not None:
-        saved = chosen_plugins(report.experiment.plan).get(plugin.name, {}).get("userInput") or {}
+    plan = report.experiment.plan if report.experiment else None
+    saved = chosen_plugins(plan).get(plugin.name, {}).get("userInput") if plan else None
     return launch_table(Path(report.folder), record_of(plugin), saved if isinstance(saved, dict) else {})
 
 
@@ -219,7 +218,12 @@ def _variables(request, plugin, scope):
         "TB_TMAP": "tmap-f3",
     }
     if scope.result:
-        told |= {"TB_result": scope.result, "TB_result_json": _object(request, "results", scope.result)}
+        result = _object(request, "results", scope.result)
+        # Such objects name what a row leads to by its number.
+        columns = ("experiment", "eas", "reportstorage", "parentResult")
+        leads = Results.objects.filter(pk=scope.result).values(*columns).first() or {}
+        result["fields"] |= leads
+        told |= {"TB_result": scope.result, "TB_result_json": result}
     return told
 
 

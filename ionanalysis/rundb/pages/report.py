@@ -39,8 +39,8 @@ def report_of(pk):
 def report_page(request, pk):
     """The page."""
     report = report_of(pk)
-    folder = Path(report.folder) if report.folder else None
-    is_there = folder is not None and folder.is_dir()
+    folder = Path(report.folder)
+    is_there = bool(report.folder) and folder.is_dir()
     outputs = _outputs(request, report)
     content = {
         "report": report,
@@ -105,7 +105,8 @@ def _outputs(request, report):
                 "log": f"{one['URL']}drmaa_stdout.txt",
             }
         )
-    return outputs
+    # Those that say that they belong into the report's body come first.
+    return sorted(outputs, key=lambda one: not one.get("Major"))
 
 
 @login_required

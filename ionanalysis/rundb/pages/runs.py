@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils.timezone import make_aware
 from django.views.decorators.http import require_safe
 
-from ionanalysis.rundb.models import Project, Results, Sample
+from ionanalysis.rundb.models import Chip, Project, Results, Sample
 from ionanalysis.rundb.protocol import RESOURCES
 
 _IN_A_PAGE = 25
@@ -81,8 +81,8 @@ class ChoiceOfRuns(forms.Form):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        chips = _runs().order_by("chipType").values_list("chipType", flat=True).distinct()
-        self.fields["chip"].choices = [("", "all chips"), *((chip, chip) for chip in chips if chip)]
+        chips = Chip.objects.order_by("name").values_list("name", flat=True)
+        self.fields["chip"].choices = [("", "all chips"), *((chip, chip) for chip in dict.fromkeys(chips))]
 
 
 def _runs():
@@ -132,6 +132,7 @@ def _chosen(runs, chosen):
             | Q(displayName__icontains=word)
             | Q(notes__icontains=word)
             | Q(chipBarcode__iexact=word)
+            | Q(chipType__iexact=word)
             | Q(plan__planShortID__iexact=word)
             | Q(pk__in=reports)
             | Q(pk__in=Sample.objects.filter(name__icontains=word).values("experiments"))
