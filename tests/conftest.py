@@ -201,3 +201,11 @@ def run_rows(run_server):
 
     yield models
     connection.close()
+
+
+@pytest.fixture(scope="session")
+def ingested(run_server, run_rows, tmp_path_factory):
+    """A small barcoded run with test fragments, analysed and taken into that server's database."""
+    from rundb_result import analysed
+
+    return analysed(tmp_path_factory.mktemp("ingested"), run_server.database, run_rows)

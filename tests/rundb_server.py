@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import requests
+from postgres import postgres
 
 API = "/rundb/api/v1/"
 
@@ -57,15 +58,25 @@ def command(*words, **options):
 
 @contextmanager
 def serving(folder, *options):
-    """A server over a new database in `folder`, on a port that is free."""
-    database, home = folder / "rundb.sqlite3", folder / "home"
+    """A server on a free port over a new database: a file in `folder`, or PostgreSQL if the environment asks."""
+    with ExitStack() as stack:
+        if os.environ.get("IONANALYSIS_TEST_DATABASE") == "postgresql":
+            database = stack.enter_context(postgres())
+        else:
+            database = folder / "rundb.sqlite3"
+        yield stack.enter_context(_serving(database, folder, options))
+
+
+@contextmanager
+def _serving(database, folder, options):
+    home = folder / "home"
     environment = os.environ | {"IONANALYSIS_HOME": str(home)}
     command("db", "init", "--database", database)
     keys = {}
     for name in ("ionadmin", "ionuser"):
         told = command("db", "user", name, "--password", f"secret of {name}", "--json", "--database", database)
         keys[name] = json.loads(told)["api_key"]
-    words = ["serve", "--port", "0", "--database", str(database), *options]
+    words = ["serve", "--port", "0", "--database", str(database), "--secret-file", str(folder / "secret"), *options]
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ionanalysis.cli.main", *words],

@@ -2,8 +2,11 @@
 
 from django.core.wsgi import get_wsgi_application
 
-from ionanalysis.errors import InputError, UsageError
-from ionanalysis.rundb.setup import tables_are_current
+from ionanalysis.errors import UsageError
+from ionanalysis.options.plugins import PluginOptions
+from ionanalysis.rundb.life.caretaker import Caretaker
+from ionanalysis.rundb.life.launcher import set_up
+from ionanalysis.rundb.setup import demand_tables
 
 
 class RunServer:
@@ -12,6 +15,8 @@ class RunServer:
     Parameters
     ----------
     options : ServerOptions
+    plugins : PluginOptions, optional
+        How plugins run that are started over the API.
 
     Raises
     ------
@@ -21,13 +26,12 @@ class RunServer:
         If the tables are missing or of another release.
     """
 
-    def __init__(self, options):
+    def __init__(self, options, plugins=None):
         try:
             from waitress.server import create_server
         except ImportError as error:
             raise UsageError(f"serve needs {error.name}; install ionanalysis[server].") from None
-        if not tables_are_current():
-            raise InputError("the database has no tables, or those of another release; run ionanalysis db init.")
+        demand_tables()
         try:
             self._server = create_server(
                 get_wsgi_application(),
@@ -44,10 +48,17 @@ class RunServer:
         name = f"[{options.host}]" if ":" in options.host else options.host
         self.port = self._server.effective_port
         self.address = f"http://{name}:{self.port}/"
+        # Plugins run on this machine, for which an address that stands for all is none.
+        own = "127.0.0.1" if options.host in ("0.0.0.0", "::", "") else name
+        self._launcher = set_up(plugins or PluginOptions(), f"http://{own}:{self.port}")
 
     def run(self):
-        """Serve until an interrupt."""
+        """Serve until an interrupt; plugins that are still running are stopped then."""
+        caretaker = Caretaker()
+        caretaker.start()
         try:
             self._server.run()
         finally:
             self._server.close()
+            self._launcher.close()
+            caretaker.stop()

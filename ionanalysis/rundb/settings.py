@@ -70,6 +70,7 @@ def database_of(address):
             "HOST": parts.hostname or "",
             "PORT": str(parts.port or ""),
             "CONN_MAX_AGE": 60,
+            "OPTIONS": {"options": "-c statement_timeout=60000"},
         }
     if parts.scheme and "://" in address:
         raise InputError(f"{parts.scheme} is no database that is known; give a file, or postgresql://HOST/NAME")

@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from tastypie.models import ApiKey
 
-from ionanalysis.errors import UsageError
+from ionanalysis.errors import InputError, UsageError
 from ionanalysis.rundb.seed import GROUP, seed
 
 
@@ -21,6 +21,12 @@ def tables_are_current():
     """Whether every change of the tables that this release knows has been made."""
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def demand_tables():
+    """Raise InputError unless the tables are those of this release."""
+    if not tables_are_current():
+        raise InputError("the database has no tables, or those of another release; run ionanalysis db init.")
 
 
 def set_up_user(name, password=None, *, superuser=False):

@@ -6,15 +6,12 @@ from typing import Any
 from django.db.models import Q
 
 from ionanalysis.rundb import models
-from ionanalysis.rundb.protocol import Many, One, Table
+from ionanalysis.rundb.plans.arguments import arguments_for, criteria_of
+from ionanalysis.rundb.plans.lists import Lists
+from ionanalysis.rundb.plans.make import run_of, settings_of
+from ionanalysis.rundb.plans.names import ARGUMENTS
+from ionanalysis.rundb.protocol import Many, One, Refusal, Table, route
 from ionanalysis.rundb.reference_index import CURRENT_INDEX
-
-ARGUMENTS = tuple(
-    f"{when}{program}args"
-    for program in ("beadfind", "analysis", "prebasecaller", "calibrate", "basecaller", "alignment", "ionstats")
-    for when in ("", "thumbnail")
-)
-ARGUMENTS = tuple(name.replace("thumbnailprebasecaller", "prethumbnailbasecaller") for name in ARGUMENTS)
 
 
 class FlowOrder(Table, rows=models.FlowOrder):
@@ -69,10 +66,16 @@ for _name, _base, _where in _VIEWS:
 class Chip(Table, rows=models.Chip):
     def dehydrate(self, bundle):
         """Add the chip's command lines, where its default set of arguments has them."""
-        arguments = models.AnalysisArgs.objects.filter(chipType=bundle.obj.name, chip_default=True, active=True).first()
-        if arguments is not None:
-            bundle.data.update({name: getattr(arguments, name) for name in ARGUMENTS})
+        bundle.data.update(_default_arguments(bundle.request).get(bundle.obj.name, {}))
         return bundle
+
+
+def _default_arguments(request):
+    """Command lines by chip, read once per request."""
+    if not hasattr(request, "default_arguments"):
+        rows = models.AnalysisArgs.objects.filter(chip_default=True, active=True).order_by("-pk")
+        request.default_arguments = {row.chipType: {name: getattr(row, name) for name in ARGUMENTS} for row in rows}
+    return request.default_arguments
 
 
 class ApplicationGroup(Table, rows=models.ApplicationGroup):
@@ -100,6 +103,52 @@ class AnalysisArgs(Table, rows=models.AnalysisArgs):
     lastModifiedUser = One("user", nested=True, null=True)
     applType = One("runtype", nested=True, null=True)
     applGroup = One("applicationgroup", nested=True, null=True)
+
+    @route("getargs/", "GET")
+    def getargs(self, request):
+        """The 14 command lines of a plan, or those that fit the chip, kits and application of the parameters best."""
+        asked, plan, custom = request.GET, None, None
+        if asked.get("planGUID"):
+            plan = models.PlannedExperiment.objects.filter(planGUID=asked["planGUID"]).order_by("-pk").first()
+            if plan is None:
+                raise Refusal(404, {"error": "There is no plan of that GUID."})
+            settings, run = settings_of(plan), run_of(plan)
+            if settings is not None and settings.custom_args:
+                custom = {name: getattr(settings, name) for name in ARGUMENTS}
+        if custom is not None:
+            return custom
+        planned = {} if plan is None else _planned(plan, run, settings)
+        lists = Lists()
+        values = {name: _asked(asked, names) or planned.get(name) or "" for name, names in _ASKED_AS.items()}
+        group = lists.group(_asked(asked, _GROUP)) if _asked(asked, _GROUP) else None
+        group_key = group.pk if group is not None else plan and plan.applicationGroup_id
+        return arguments_for(values["chipType"], criteria_of(values.get, lists, group_key))
+
+
+# What parameters of `getargs` may call what the choice depends on, by the names that plans use.
+_ASKED_AS = {
+    "chipType": ("chipType",),
+    "sequencekitname": ("sequenceKitName", "sequencekitname"),
+    "templatingKitName": ("templateKitName", "templatingKitName"),
+    "librarykitname": ("libraryKitName", "librarykitname"),
+    "samplePrepKitName": ("samplePrepKitName",),
+    "runType": ("applType", "runType"),
+}
+_GROUP = ("applGroup", "applicationGroupDisplayedName")
+
+
+def _asked(parameters, names):
+    return next((parameters[name] for name in names if parameters.get(name)), "")
+
+
+def _planned(plan, run, settings):
+    """What the choice of a plan's command lines depends on."""
+    values = {name: getattr(plan, name) for name in ("templatingKitName", "samplePrepKitName", "runType")}
+    if run is not None:
+        values |= {"chipType": run.chipType, "sequencekitname": run.sequencekitname}
+    if settings is not None:
+        values["librarykitname"] = settings.libraryKitName
+    return values
 
 
 class LibraryKey(Table, rows=models.LibraryKey):
@@ -143,7 +192,9 @@ class QCType(Table, rows=models.QCType):
     pass
 
 
-class ReferenceGenome(Table, rows=models.ReferenceGenome, limit=0, mesh=True, order=("short_name",)):
+class ReferenceGenome(
+    Table, rows=models.ReferenceGenome, hidden=("genome_length",), limit=0, mesh=True, order=("short_name",)
+):
     def narrow(self, request, rows):
         """Only rows of today's kind of index; with ``special=1`` also those without one."""
         kinds = [CURRENT_INDEX, ""] if request.GET.get("special") else [CURRENT_INDEX]

@@ -6,7 +6,9 @@ from django.db.models import Q
 from django.utils.timezone import now
 
 from ionanalysis.rundb import models
-from ionanalysis.rundb.protocol import MESH_ROOT, Boolean, Integer, Many, One, String, Table
+from ionanalysis.rundb.api.reports import thumbnails
+from ionanalysis.rundb.api.run_lists import CLASSES, class_of, narrowed_runs, references_of, shown_beside
+from ionanalysis.rundb.protocol import MESH_ROOT, Boolean, Integer, Many, One, Refusal, String, Table, route
 
 _OPTIONAL = {"null": True, "blank": True}
 _NO_REPORT_ONLY = ~Q(experiment__expName="NONE_ReportOnly_NONE")
@@ -33,7 +35,10 @@ class _Settings(
 ):
     references = String(readonly=True)
     chipType = String("experiment__chipType", null=True, readonly=True)
-    isPQ = Boolean(readonly=True)
+    isPQ = Boolean(default=False, readonly=True)
+
+    def dehydrate_references(self, bundle):
+        return references_of(bundle.obj)
 
 
 class _AnalysisMetrics(
@@ -77,6 +82,8 @@ class _Plan(
 
 
 class _Report(Table):
+    """What the reports of lists have in common; a report may lack any of its parts."""
+
     projects = Many(_Project, nested=True)
     eas = One(_Settings, nested=True)
     analysismetrics = One(_AnalysisMetrics, nested=True, null=True)
@@ -91,7 +98,12 @@ class CompositeResult(
     filters=_REPORT,
     orders=_REPORT,
 ):
-    pass
+    def dehydrate(self, bundle):
+        """Metrics under their other names, too."""
+        bundle.data["analysis_metrics"] = bundle.data["analysismetrics"]
+        bundle.data["quality_metrics"] = bundle.data["qualitymetrics"]
+        bundle.data["isShowAllMetrics"] = True
+        return bundle
 
 
 _RUN = tuple(
@@ -136,35 +148,53 @@ class CompositeExperiment(
     repResult = One("compositeresult", **_OPTIONAL)
     _host = String(readonly=True, help_text="Host this resource is located on.")
 
+    @classmethod
+    def with_relations(cls, rows):
+        seen = super().with_relations(rows).select_related("plan", "repResult__eas")
+        return seen.prefetch_related("samples", "eas_set", "plan__sampleSets")
 
-_LISTED = ("id", "resultsName", "timeStamp", "diskusage", "expDir", "expName")
+    def narrow(self, request, rows):
+        return narrowed_runs(request.GET, rows)
+
+    def dehydrate(self, bundle):
+        """Add what pages show beside a run, and classes to its reports, the newest first."""
+        run, data = bundle.obj, bundle.data
+        data.pop("_host")
+        data |= shown_beside(run, _chips(bundle.request).get(run.chipType))
+        reports = sorted(data["results"], key=lambda one: (one.data["timeStamp"], one.data["id"]), reverse=True)
+        for report in reports:
+            report.data["status_display"] = class_of(report.data["status"])
+        wanted = bundle.request.GET.get("result_status")
+        if wanted in CLASSES:
+            reports = [report for report in reports if report.data["status_display"] == wanted]
+        data["results"] = reports
+        return bundle
+
+    def whole_list(self, request, page):
+        """The list over linked servers tells which of them did not answer: there are none."""
+        return page | {"warnings": []} if "/mesh/" in request.path else page
+
+    @route("show/", "POST")
+    def show(self, request):
+        """Remember how the caller wants runs to be listed."""
+        wanted = request.body.decode("utf-8", "replace").strip().strip('"')
+        if wanted not in ("full", "table"):
+            raise Refusal(400, {"error": "The body is 'full' or 'table'."})
+        request.session["runs_shown_as"] = wanted
 
 
-class CompositeDataManagement(
-    Table,
-    rows=models.Results,
-    only=("id", "resultsName", "timeStamp", "diskusage"),
-    where=Q(experiment__isnull=False) & ~Q(experiment__expDir=""),
-    filters=_LISTED,
-    orders=_LISTED,
-):
-    expName = String("experiment__expName", readonly=True)
-    expDir = String("experiment__expDir", readonly=True)
-    in_process = Boolean(default=False)
-    sigproc_state = String(default="Unknown", readonly=True)
-    sigproc_keep = String(null=True, readonly=True)
-    basecall_state = String(default="Unknown", readonly=True)
-    basecall_keep = String(null=True, readonly=True)
-    output_state = String(default="Unknown", readonly=True)
-    output_keep = String(null=True, readonly=True)
-    misc_state = String(default="Unknown", readonly=True)
-    misc_keep = String(null=True, readonly=True)
+def _chips(request):
+    """All chips by name, once per request."""
+    if not hasattr(request, "chips_by_name"):
+        request.chips_by_name = {chip.name: chip for chip in models.Chip.objects.all()}
+    return request.chips_by_name
 
 
 def _watched():
     """Reports of the last two days, and those whose run of the last week is still being transferred."""
     done = ("Complete", "Completed", "User Aborted", "Missing File(s)", "Lost Chip Connection")
-    shown = ~Q(experiment__status="planned") & ~Q(experiment__expDir="") & _NO_REPORT_ONLY
+    shown = Q(experiment__isnull=False) & ~Q(experiment__status="planned") & ~Q(experiment__expDir="")
+    shown &= _NO_REPORT_ONLY
     recent = Q(timeStamp__gt=now() - timedelta(days=2))
     arriving = Q(experiment__date__gt=now() - timedelta(weeks=1)) & ~Q(experiment__ftpStatus__in=done)
     return shown & (recent | arriving)
@@ -180,8 +210,8 @@ class MonitorResult(
     order=("-timeStamp",),
 ):
     experiment = One("experiment", nested=True)
-    library = String(null=True, readonly=True)
-    barcodeId = String(null=True, readonly=True)
+    library = String("eas__reference", null=True, readonly=True)
+    barcodeId = String("eas__barcodeKitName", null=True, readonly=True)
 
 
 _PROJECT = ["id", "resultsName", "timeStamp", "projects", "status", "reportLink", "reportStatus", "reference"]
@@ -189,3 +219,6 @@ _PROJECT = ["id", "resultsName", "timeStamp", "projects", "status", "reportLink"
 
 class ProjectResults(Table, rows=models.Results, hidden=("folder",), filters=_PROJECT, orders=_PROJECT):
     projects = Many("project")
+
+    def narrow(self, request, rows):
+        return thumbnails(request, rows)

@@ -1,10 +1,32 @@
 """Files that publishers keep, and the uploads that brought them."""
 
 from ionanalysis.rundb import models
-from ionanalysis.rundb.protocol import One, String, Table
+from ionanalysis.rundb.protocol import RESOURCES, One, Refusal, String, Table, body_of, demand, route
 
 
-class Publisher(Table, rows=models.Publisher, key="name"):
+class _Registering(Table):
+    """Where a publisher's own code tells of files that it has made of an upload."""
+
+    @route("register/<upload_id>/", "POST")
+    def register(self, request, upload_id):
+        """Note a file; it is only noted: whoever reads it checks that it lies among the publisher's."""
+        demand(request.user, "add", models.Content)
+        upload = RESOURCES["contentupload"]().found(upload_id)
+        body = body_of(request)
+        file, path, meta = body.get("file"), body.get("path"), body.get("meta") or {}
+        if not (isinstance(file, str) and file and isinstance(path, str) and path and isinstance(meta, dict)):
+            raise Refusal(400, {"error": "'file' and 'path' take texts, 'meta' an object."})
+        if upload.publisher is None:
+            raise Refusal(400, {"error": "This upload belongs to no publisher."})
+        models.Content.objects.create(publisher=upload.publisher, contentupload=upload, file=file, path=path, meta=meta)
+        return 202
+
+    @route("install/", "POST")
+    def install(self, request):
+        raise Refusal(501, {"error": "Publishers come with the package."})
+
+
+class Publisher(_Registering, rows=models.Publisher, key="name"):
     pass
 
 
@@ -21,7 +43,7 @@ class ContentUpload(Table, rows=models.ContentUpload, max_limit=0, order=("-id",
         return bundle
 
 
-class Content(Table, rows=models.Content, max_limit=0):
+class Content(_Registering, rows=models.Content, max_limit=0):
     publisher = One("publisher")
     contentupload = One("contentupload")
 

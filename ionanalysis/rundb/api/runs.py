@@ -1,7 +1,8 @@
-"""Projects, runs, the settings of an analysis, reports, and the figures of each."""
+"""Projects, runs, the settings of an analysis, and the figures of reports."""
 
 from ionanalysis.rundb import models
-from ionanalysis.rundb.protocol import Dict, Integer, Many, One, String, Table
+from ionanalysis.rundb.api.metadata import WithMetaData
+from ionanalysis.rundb.protocol import Integer, Many, One, String, Table, route
 
 _OPTIONAL = {"null": True, "blank": True}
 
@@ -14,7 +15,7 @@ class Project(Table, rows=models.Project, mesh=True):
         return bundle.obj.results.count()
 
 
-class Experiment(Table, rows=models.Experiment, returns_data=True):
+class Experiment(WithMetaData, rows=models.Experiment, returns_data=True):
     results = Many("results", "results_set")
     plan = One("plannedexperiment", **_OPTIONAL)
     eas_set = Many("experimentanalysissettings", nested=True, **_OPTIONAL)
@@ -30,31 +31,16 @@ class Experiment(Table, rows=models.Experiment, returns_data=True):
     def dehydrate_isProton(self, bundle):
         return str(bundle.obj.is_proton)
 
+    @route("projects/", "GET")
+    def projects(self, request):
+        """Names of the projects of all runs; obsolete."""
+        rows = models.Project.objects.filter(results__experiment__isnull=False).distinct().order_by("name")
+        return list(rows.values_list("name", flat=True))
+
 
 class ExperimentAnalysisSettings(Table, rows=models.ExperimentAnalysisSettings):
     experiment = One("experiment", **_OPTIONAL)
     results = Many("results", "results_set", **_OPTIONAL)
-
-
-class ReportStorage(Table, rows=models.ReportStorage, served=False):
-    pass
-
-
-class Results(Table, rows=models.Results, hidden=("folder",)):
-    experiment = One("experiment", null=True)
-    eas = One("experimentanalysissettings", **_OPTIONAL)
-    projects = Many("project")
-    reportstorage = One(ReportStorage, nested=True)
-    analysismetrics = Many("analysismetrics", "analysismetrics_set")
-    libmetrics = Many("libmetrics", "libmetrics_set")
-    qualitymetrics = Many("qualitymetrics", "qualitymetrics_set")
-    tfmetrics = Many("tfmetrics", "tfmetrics_set")
-    pluginresults = Many("pluginresult", "pluginresult_set")
-    filesystempath = String()
-    bamLink = String()
-    planShortID = String()
-    pluginState = Dict(readonly=True)
-    pluginStore = Dict(readonly=True)
 
 
 class AnalysisMetrics(Table, rows=models.AnalysisMetrics):

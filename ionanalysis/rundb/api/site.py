@@ -10,7 +10,19 @@ from django.db.models import Q
 from django.utils.timezone import now
 
 from ionanalysis.rundb import models
-from ionanalysis.rundb.protocol import Boolean, DateTime, One, String, Table
+from ionanalysis.rundb.protocol import (
+    Boolean,
+    DateTime,
+    One,
+    Refusal,
+    String,
+    Table,
+    body_of,
+    demand,
+    demand_administrator,
+    demand_own_site,
+    route,
+)
 
 _READ = ("get",)
 
@@ -38,6 +50,25 @@ class User(Table, rows=UserRow, methods=_READ, only=("id", "first_name", "last_n
     def dehydrate_full_name(self, bundle):
         return bundle.obj.get_full_name()
 
+    @route("<pk>/activate/", "POST")
+    def activate(self, request, pk):
+        """Let a user who has asked for an account in."""
+        demand_administrator(request.user)
+        user = self.found(pk)
+        user.is_active = True
+        user.save(update_fields=("is_active",))
+        return 202
+
+    @route("<pk>/reject/", "POST")
+    def reject(self, request, pk):
+        """Delete a user who has asked for an account; administrators stay."""
+        demand_administrator(request.user)
+        user = self.found(pk)
+        if user == request.user or user.is_superuser:
+            raise Refusal(400, {"error": "Administrators are not rejected."})
+        user.delete()
+        return 202
+
 
 class GlobalConfig(Table, rows=models.GlobalConfig):
     pass
@@ -47,8 +78,28 @@ class Location(Table, rows=models.Location, filters=("name", "comment"), orders=
     pass
 
 
+_RIG_STATUS = ("state", "last_init_date", "last_clean_date", "last_experiment", "version", "alarms")
+_RIG_CONFIG = ("ftppassword", "ftprootdir", "ftpserver", "ftpusername", "updateflag")
+
+
 class Rig(Table, rows=models.Rig, key="name", mesh=True):
     location = One("location", nested=True)
+
+    @route("<name>/status/", "GET", "PUT")
+    def status(self, request, name):
+        """What the instrument says of itself."""
+        rig = self.found(name)
+        if request.method == "GET":
+            return {column: getattr(rig, column) for column in _RIG_STATUS}
+        given = body_of(request)
+        self.update(request, rig, {column: given[column] for column in _RIG_STATUS if column in given})
+        return 202
+
+    @route("<name>/config/", "GET")
+    def config(self, request, name):
+        """Where the instrument sends its data."""
+        rig = self.found(name)
+        return {column: getattr(rig, column) for column in _RIG_CONFIG}
 
 
 class FileServer(Table, rows=models.FileServer):
@@ -106,6 +157,14 @@ class ClusterInfoHistory(
             if colon and key.strip():
                 bundle.data.setdefault(key.strip(), value.strip())
         return bundle
+
+    @route("clear/", "GET")
+    def clear(self, request):
+        """Delete all events about nodes."""
+        demand(request.user, "delete", models.EventLog)
+        demand_own_site(request)
+        self.rows().delete()
+        return 202
 
 
 _BY_RESULT = ("created", "text", "username", "resultsName")

@@ -6,8 +6,8 @@ from importlib.metadata import distributions
 from ionanalysis import __version__
 from ionanalysis.rundb import models
 from ionanalysis.rundb.protocol import Refusal, Single, route
+from ionanalysis.rundb.release import RELEASE
 
-RELEASE = "5.4.0"
 _PARTS = ("ionanalysis", "numpy", "scipy", "numba", "pysam", "h5py", "mappy", "Django", "django-tastypie")
 
 

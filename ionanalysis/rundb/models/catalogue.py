@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from ionanalysis.rundb.models.columns import (
     CASCADE,
     SET_NULL,
+    BigInteger,
     Bool,
     Char,
     Date,
@@ -224,6 +225,7 @@ class ReferenceGenome(Row):
     celery_task_id = Char(blank=True)
     date = Date(default=now)
     enabled = Bool(default=True)
+    genome_length = BigInteger(null=True)
     identity_hash = Char(default=None, null=True)
     index_version = Char(blank=True)
     notes = Char(blank=True)

@@ -8,6 +8,7 @@ from ionanalysis.rundb.models.columns import (
     Char,
     Date,
     ForeignKey,
+    Index,
     Integer,
     Json,
     ManyToManyField,
@@ -70,6 +71,13 @@ class PlannedExperiment(Row):
     usePostBeadfind = Bool(default=True)
     usePreBeadfind = Bool(default=True)
     username = Char(null=True)
+
+    class Meta:
+        indexes = (
+            Index(fields=("planGUID",), name="plans_by_guid"),
+            Index(fields=("planShortID",), name="plans_by_short_id"),
+            Index(fields=("planStatus", "planExecuted"), name="plans_by_status"),
+        )
 
 
 class PlannedExperimentQC(Row):

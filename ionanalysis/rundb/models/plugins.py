@@ -40,6 +40,10 @@ class Plugin(Row):
 
 
 class PluginResult(Row):
+    number = Integer(null=True)
+    """The number in its folder's name, `NAME_out.NUMBER`; not shown by the API."""
+    problems = Json(blank=True)
+    """What the plugin found wrong with its configuration, a list of texts; not shown by the API."""
     result = ForeignKey(Results, CASCADE, related_name="pluginresult_set")
     plugin = ForeignKey(Plugin, CASCADE, related_name="pluginresult_set")
     owner = ForeignKey(User, CASCADE, related_name="+")
@@ -50,6 +54,8 @@ class PluginResult(Row):
 
 
 class PluginResultJob(Row):
+    number = Integer(null=True)
+    """The number of the job among those of its result; not shown by the API."""
     plugin_result = ForeignKey(PluginResult, CASCADE, null=True, related_name="plugin_result_jobs")
     config = Json(blank=True, schema_default="")
     endtime = Date(null=True)

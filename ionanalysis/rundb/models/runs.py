@@ -10,6 +10,7 @@ from ionanalysis.rundb.models.columns import (
     Date,
     Float,
     ForeignKey,
+    Index,
     Integer,
     Json,
     ManyToManyField,
@@ -103,6 +104,15 @@ class Experiment(Row):
     usePreBeadfind = Bool(default=True)
     user_ack = Char(default="U")
 
+    class Meta:
+        indexes = (
+            Index(fields=("-resultDate",), name="runs_by_result"),
+            Index(fields=("date",), name="runs_by_date"),
+            Index(fields=("chipType",), name="runs_by_chip"),
+            # Holds all that decides whether a list of runs shows one, so that they are counted without the rows.
+            Index(fields=("status", "expDir", "expName"), name="runs_that_are_shown"),
+        )
+
     @property
     def is_proton(self):
         """Whether the chip belongs to the Proton, as its platform says."""
@@ -179,6 +189,13 @@ class Results(Row):
     status = Char()
     timeStamp = Date(auto_now_add=True)
     timeToComplete = Char()
+
+    class Meta:
+        indexes = (
+            Index(fields=("timeStamp",), name="reports_by_time"),
+            Index(fields=("status", "timeStamp"), name="reports_by_status"),
+            Index(fields=("resultsName",), name="reports_by_name"),
+        )
 
 
 class SupportUpload(Row):

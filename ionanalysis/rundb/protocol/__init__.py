@@ -4,6 +4,7 @@ Resources take their base and their kinds of field from here and know nothing el
 be replaced.
 """
 
+from ionanalysis.rundb.protocol.access import demand, demand_administrator, demand_own_site
 from ionanalysis.rundb.protocol.answers import Refusal
 from ionanalysis.rundb.protocol.kinds import (
     NO_DEFAULT,
@@ -22,7 +23,7 @@ from ionanalysis.rundb.protocol.kinds import (
 from ionanalysis.rundb.protocol.serving import route, serve, top_level
 from ionanalysis.rundb.protocol.single import Single
 from ionanalysis.rundb.protocol.table import EVERYTHING, MESH_ROOT, RESOURCES, Table
-from ionanalysis.rundb.protocol.wire import body_of
+from ionanalysis.rundb.protocol.wire import body_of, json_response, plain
 
 __all__ = [
     "EVERYTHING",
@@ -44,6 +45,11 @@ __all__ = [
     "String",
     "Table",
     "body_of",
+    "demand",
+    "demand_administrator",
+    "demand_own_site",
+    "json_response",
+    "plain",
     "route",
     "serve",
     "top_level",

@@ -171,3 +171,15 @@ def demand(user, action, model):
     """
     if not user.has_perm(f"{model._meta.app_label}.{action}_{model._meta.model_name}"):
         raise Refusal(401)
+
+
+def demand_administrator(user):
+    """Refuse, as `demand` does, whoever may not do everything."""
+    if not user.is_superuser:
+        raise Refusal(401)
+
+
+def demand_own_site(request):
+    """Refuse a GET that changes something, where a page of another site has made a browser send it."""
+    if request.META.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin"):
+        raise Refusal(403, {"error": "This request does not come from a page of this server."})

@@ -8,6 +8,8 @@ from django.http import Http404
 from django.utils.html import escape
 from tastypie.exceptions import ApiFieldError, BadRequest, NotFound
 
+from ionanalysis.errors import IonAnalysisError
+
 _LOG = logging.getLogger("ionanalysis.rundb")
 SORRY = "Sorry, this request could not be processed. Please try again later."
 
@@ -54,6 +56,8 @@ def refusal_for(problem):
             return Refusal(404, {"error_message": SORRY})
         case ObjectDoesNotExist() | Http404():
             return Refusal(404)
+        case IonAnalysisError():
+            return Refusal(400, {"error": quoted(problem)})
         case FieldError():
             return Refusal(400, {"error": "Invalid lookup or ordering for this field."})
         case IntegrityError():

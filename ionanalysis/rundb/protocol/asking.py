@@ -31,6 +31,7 @@ SUFFIXES = frozenset(
         "second",
     ]
 )
+_LONGEST_PATTERN = 500
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "nil": None, "none": None, "None": None}
 _FLAGS = {"1": True, "0": False}
 
@@ -118,6 +119,8 @@ def _value(parameters, expression, suffix):
             raise BadRequest(f"'{expression}' takes two values, separated by a comma.")
         return [_WORDS.get(value, value) for value in values]
     text = parameters[expression]
+    if suffix in ("regex", "iregex") and len(text) > _LONGEST_PATTERN:
+        raise BadRequest(f"'{expression}' takes a pattern of at most {_LONGEST_PATTERN} characters.")
     value = _WORDS.get(text, _FLAGS.get(text, text) if suffix == "isnull" else text)
     if value is None and suffix not in ("exact", "iexact"):
         raise BadRequest("Invalid resource lookup data provided (mismatched type).")

@@ -120,12 +120,14 @@ def moment(text, name):
 class _Related(fields.RelatedField):
     """A relation to the resource of that name; `nested` puts the object itself onto the wire.
 
-    `to` is a name in the registry, or a class for objects that have no address of their own.
+    `to` is a name in the registry, or a class for objects that have no address of their own; `reads` names columns
+    of its rows that computed fields read.
     """
 
-    def __init__(self, to, attribute=None, *, nested=False, **options):
+    def __init__(self, to, attribute=None, *, nested=False, reads=(), **options):
         super().__init__(to, attribute or "", full=nested, **options)
         self._named = attribute
+        self.reads = tuple(reads)
 
     def contribute_to_class(self, cls, name):
         if not self._named:
@@ -150,7 +152,17 @@ class One(_Related, fields.ToOneField):
             key = getattr(bundle.obj, f"{self.attribute}_id", None)
             if key is not None:
                 return self.to_class.address(key)
-        return super().dehydrate(bundle, for_list=for_list)
+        if all(step is not None for step in self._steps(bundle.obj)):
+            return super().dehydrate(bundle, for_list=for_list)
+        # What has gone, or was never there, must not hide the object that pointed to it.
+        return None
+
+    def _steps(self, row):
+        for name in self._attrs:
+            row = getattr(row, name, None)
+            yield row
+            if row is None:
+                return
 
 
 class Many(_Related, fields.ToManyField):

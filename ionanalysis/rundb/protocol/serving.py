@@ -155,18 +155,11 @@ def _response(request, answer):
 def _created(resource, request, row):
     """201 with the address of a new row, and the object where the resource returns data."""
     if resource._meta.always_return_data:
-        response = json_response(request, resource.shown(request, _again(resource, row), in_list=False), status=201)
+        response = resource.answer_with(request, row, 201)
     else:
         response = HttpResponse(status=201)
     response["Location"] = resource.get_resource_uri(row)
     return response
-
-
-def _again(resource, row):
-    """The row as it is stored, with what the request gave it beside its columns."""
-    stored = resource.with_relations(type(row)._default_manager.filter(pk=row.pk)).get()
-    stored.told = getattr(row, "told", {})
-    return stored
 
 
 def _schema(resource, request):
@@ -292,4 +285,4 @@ def _found(resource, key):
 def _changed(resource, request, row, empty, full):
     if not resource._meta.always_return_data:
         return empty
-    return json_response(request, resource.shown(request, _again(resource, row), in_list=False), status=full)
+    return resource.answer_with(request, row, full)

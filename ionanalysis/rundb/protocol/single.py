@@ -38,6 +38,10 @@ class Single:
         """The path of the object."""
         return f"{get_script_prefix()}{ROOT}{cls._meta.resource_name}/"
 
+    def find(self, key):
+        """Nothing: it has no keys."""
+        return None
+
     def build_schema(self):
         """The schema; flags have the standard sentence of texts (rest-api.md 2.11)."""
         shown = {"null": True, "blank": True, "readonly": True}

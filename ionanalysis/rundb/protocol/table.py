@@ -17,8 +17,10 @@ from tastypie.exceptions import BadRequest
 from tastypie.paginator import Paginator
 from tastypie.resources import ModelDeclarativeMetaclass, ModelResource
 
+from ionanalysis.rundb.protocol.answers import Refusal
 from ionanalysis.rundb.protocol.asking import filters_of, ordering_of
 from ionanalysis.rundb.protocol.kinds import Many, of_column, schema_of
+from ionanalysis.rundb.protocol.wire import json_response
 from ionanalysis.rundb.protocol.writing import Writing, at_address
 
 RESOURCES: dict[str, Any] = {}
@@ -168,6 +170,10 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         """A hook: apply the parameters that have a meaning of their own (rest-api.md 2.9)."""
         return rows
 
+    def filters_among(self, parameters):
+        """A hook: the parameters that are filters, without those that have a meaning of their own."""
+        return parameters
+
     def asked_for(self, request):
         """The rows that a request's parameters choose, in their order, with what they lead to fetched at once.
 
@@ -178,7 +184,9 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         """
         rows = self.chosen(request)
         keys = ordering_of(self, request.GET) or list(self._meta.order)
-        return self.with_relations(rows.order_by(*keys, "pk"))
+        # The last key's own direction, so that an index serves both.
+        tie = "-pk" if keys and str(keys[-1]).startswith("-") else "pk"
+        return self.with_relations(rows.order_by(*keys, tie))
 
     def chosen(self, request):
         """The rows that a request's filters leave; each comes once, though a to-many relation may hold it twice."""
@@ -187,7 +195,7 @@ class Table(Writing, ModelResource, metaclass=_TableType):
             # These say who asks, not what for.
             for name in ("username", "api_key", "pluginresult", "system_id"):
                 parameters.pop(name, None)
-        conditions, many = filters_of(self, parameters)
+        conditions, many = filters_of(self, self.filters_among(parameters))
         rows = self.narrow(request, self.rows())
         try:
             if many:
@@ -215,9 +223,28 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         bundle = self.build_bundle(obj=row, request=request)
         return self.full_dehydrate(bundle, for_list=in_list)
 
+    def answer_with(self, request, row, status):
+        """The answer that holds a row as it is stored now, with what the request gave it beside its columns."""
+        stored = self.with_relations(type(row)._default_manager.filter(pk=row.pk)).get()
+        stored.told = getattr(row, "told", {})
+        return json_response(request, self.shown(request, stored, in_list=False), status=status)
+
     def whole_list(self, request, page):
         """A hook: what a list holds beside its page."""
         return page
+
+    def found(self, key):
+        """The row with that key.
+
+        Raises
+        ------
+        Refusal
+            404 if there is none.
+        """
+        row = self.find(key)
+        if row is None:
+            raise Refusal(404)
+        return row
 
     def at(self, uri):
         """The row at one of the resource's addresses, or None."""
@@ -235,20 +262,21 @@ def _relations(resource):
     for field in resource.base_fields.values():
         if not field.is_related or not searchable(resource, field.instance_name):
             continue
-        path, to = field.attribute, field.to_class
+        path = field.attribute
         if isinstance(field, Many) or field.full:
             relation = resource._meta.object_class._meta.get_field(path) if "__" not in path else None
-            ahead.append(lambda path=path, to=to, full=field.full, by=relation: Prefetch(path, _ahead(to, full, by)))
+            ahead.append(lambda path=path, field=field, by=relation: Prefetch(path, _ahead(field, by)))
         elif "__" in path or not hasattr(resource._meta.object_class, f"{path}_id"):
             along.append(path.replace("__", LOOKUP_SEP))
     return tuple(ahead), tuple(along)
 
 
-def _ahead(resource, full, relation):
-    """Rows that another's fields lead to: whole ones where they are shown, else only their keys."""
+def _ahead(field, relation):
+    """Rows that a field leads to: whole ones where they are shown, else their keys and what is read of them."""
+    resource = field.to_class
     rows = resource._meta.object_class._default_manager.order_by("pk")
-    if full:
+    if field.full:
         return resource.with_relations(rows)
     if relation is None or resource._meta.detail_uri_name != "pk":
         return rows
-    return rows.only("pk", *([relation.field.name] if relation.one_to_many else []))
+    return rows.only("pk", *field.reads, *([relation.field.name] if relation.one_to_many else []))

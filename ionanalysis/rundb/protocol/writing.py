@@ -10,6 +10,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.models import AutoField, ManyToManyField
+from django.utils.timezone import now
 from tastypie.exceptions import ApiFieldError
 
 from ionanalysis.rundb.protocol.access import demand
@@ -174,7 +175,11 @@ class Writing:
             if column.get_internal_type() == "BooleanField":
                 setattr(row, column.attname, False)
                 continue
-            name = names.get(column.name, column.name)
+            name = names.get(column.name)
+            if name is None:
+                # A view that does not show a column cannot ask for it.
+                setattr(row, column.name, _beginning(column))
+                continue
             raise ApiFieldError(f"The '{name}' field has no data and doesn't allow a default or null value.")
 
     def _check(self, bundle):
@@ -223,6 +228,9 @@ class Writing:
             name = field.instance_name
             raise ApiFieldError(f"The '{name}' field was given data that was not a URI and not a dictionary-alike.")
         row = at_address(resource, value.get("resource_uri") or "") or _with_id(resource, value.get("id"))
+        if row is None and not resource._meta.served and resource._meta.fields is not None:
+            # Some columns of a row do not make one.
+            return None
         if row is None:
             return resource.create(request, value, fixed=fixed)
         # What has no address of its own is not changed through its owner.
@@ -244,6 +252,13 @@ def _check_range(name, column, value):
     """Refuse a number that not every database can keep in its column."""
     if value is not None and column.get_internal_type() == "IntegerField" and not -(2**31) <= value < 2**31:
         raise ApiFieldError(f"The '{name}' field takes an integer of 32 bits.")
+
+
+def _beginning(column):
+    """What a column begins with that nobody can give: nothing counted, now, or the first row it can lead to."""
+    if column.is_relation:
+        return column.related_model._default_manager.order_by("pk").first()
+    return now() if column.get_internal_type() == "DateTimeField" else 0
 
 
 def at_address(resource, uri):
