@@ -71,7 +71,7 @@ def make_report(rows, folder, name, **values):
 def _write_files(folder):
     out = folder / "plugin_out" / "Paged_out.1"
     out.mkdir(parents=True)
-    (folder / "basecaller_results").mkdir()
+    (folder / "basecaller_results").mkdir(exist_ok=True)
     (folder / "rawlib.bam").write_bytes(bytes(range(256)) * 4000)
     (folder / "rawlib.bam.bai").write_bytes(b"bai")
     (folder / "basecaller_results" / "BaseCaller.json").write_text(json.dumps({"BaseCaller": {}}))

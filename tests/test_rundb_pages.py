@@ -8,6 +8,8 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from paged_plugin import write_paged
 from rundb_rows import make_report
 
@@ -176,6 +178,17 @@ def _basic(name, password):
     return b64encode(f"{name}:{password}".encode()).decode()
 
 
+PLAN = {
+    "planName": "a plan",
+    "runType": "GENS",
+    "chipType": "520",
+    "flows": "500",
+    "barcodeId": "IonXpress",
+    "samples": "IonXpress_001, liver\nIonXpress_002\theart\tRNA\nIonXpress_003 two words",
+    "projects": "soil, water,",
+    "notes": "n",
+}
+
 PAGES = ["/", "/plans/", "/plans/new/", "/plugins/", "/account/", "/report/REPORT/"]
 
 
@@ -226,6 +239,26 @@ class TestSafety:
             text = admin.get(path).text
             assert "&lt;script&gt;alert(1)" in text
             assert "<script>alert" not in text and "<img src=x" not in text
+
+    @given(
+        path=st.sampled_from(
+            ["/", "/plans/", "/plans/new/", "/report/1/", "/plugins/Paged/config/", "/output/Home/x/"]
+        ),
+        asked=st.dictionaries(
+            st.sampled_from(
+                ["q", "order", "page", "project", "chip", "status", "since", "until", "kind", "of", "token"]
+            ),
+            st.text(max_size=12) | st.sampled_from(["-1", "0", "99999999999999999999", "2026-02-30", "9999-12-31"]),
+        ),
+    )
+    def test_no_question_breaks_a_page(self, admin, path, asked):
+        assert admin.get(path, asked).status_code < 500
+
+    @given(
+        st.dictionaries(st.sampled_from(sorted(PLAN)), st.text(max_size=40) | st.sampled_from(["0", "-1", "1" * 30]))
+    )
+    def test_no_plan_breaks_the_form(self, admin, changes):
+        assert admin.post("/plans/new/", {**PLAN, "chipType": "", **changes}).status_code < 500
 
 
 class TestRuns:
@@ -598,18 +631,6 @@ class TestPluginPages:
         assert admin.post(f"{shown.page}launch/", {"plugin": "x"}).status_code == 404
 
 
-PLAN = {
-    "planName": "a plan",
-    "runType": "GENS",
-    "chipType": "520",
-    "flows": "500",
-    "barcodeId": "IonXpress",
-    "samples": "IonXpress_001, liver\nIonXpress_002\theart\tRNA\nIonXpress_003 two words",
-    "projects": "soil, water,",
-    "notes": "n",
-}
-
-
 class TestPlans:
     @pytest.fixture
     def answers(self, monkeypatch):
@@ -645,6 +666,34 @@ class TestPlans:
         }
         assert kinds == {"IonXpress_001": "DNA", "IonXpress_002": "RNA", "IonXpress_003": "DNA"}
         assert data["selectedPlugins"]["Paged"]["id"] == plugin.pk
+
+    def test_a_plan_is_stored_by_the_apis_rules(self, admin, run_rows):
+        name = named()
+        kits = {"templatingKitName": "Ion 520/530 Kit-OT2", "sequencekitname": "Ion S5 Sequencing Kit"}
+        answer = admin.post("/plans/new/", {**PLAN, **kits, "planName": name, "chipType": ""})
+        assert answer.status_code == 400
+        field = re.search(r'id="id_chipType"(?:.|\n)*?class="error"[^>]*>([^<]+)', answer.text)
+        assert "required" in field[1]
+        samples = "IonXpress_001, liver\nIonXpress_002, heart"
+        answer = admin.post("/plans/new/", {**PLAN, **kits, "planName": name, "samples": samples}, follow=True)
+        assert f"{name} is saved." in answer.text
+        plan = run_rows.PlannedExperiment.objects.get(planName=name)
+        assert plan.experiment.chipType == "520" and plan.latestEAS.barcodeKitName == "IonXpress"
+        assert set(plan.latestEAS.barcodedSamples) == {"liver", "heart"}
+        assert sorted(plan.projects.values_list("name", flat=True)) == ["soil", "water"]
+        place = f"/plans/{plan.pk}/"
+        answer = admin.post(place, {**PLAN, **kits, "planName": name, "samples": "IonXpress_003, lung"})
+        assert answer.status_code == 302
+        plan.latestEAS.refresh_from_db()
+        assert set(plan.latestEAS.barcodedSamples) == {"lung"}
+        assert admin.post(f"{place}delete/").status_code == 302
+        assert not run_rows.PlannedExperiment.objects.filter(pk=plan.pk).exists()
+
+    def test_who_may_only_read_cannot_plan(self, visitor):
+        from django.contrib.auth.models import User
+
+        answer = visitor(User.objects.create_user(named()).username).post("/plans/new/", PLAN)
+        assert answer.status_code == 400 and "You may not do this" in answer.text
 
     @pytest.mark.parametrize(
         ("changes", "told"),

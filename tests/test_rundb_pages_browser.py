@@ -6,8 +6,9 @@ import uuid
 from pathlib import Path
 
 import pytest
-from browser import Browser
+from browser import Browser, wait_until
 from paged_plugin import write_paged
+from plugin_results import make_result
 from rundb_rows import make_report
 
 from ionanalysis.plugin.store import PluginStore
@@ -33,9 +34,10 @@ def browser():
 
 @pytest.fixture(scope="module")
 def shown(run_rows, tmp_path_factory):
-    """A report, and an empty plan."""
+    """A report of a barcoded run."""
     name = f"b{uuid.uuid4().hex[:12]}"
-    return make_report(run_rows, tmp_path_factory.mktemp("report") / "result", name)
+    result = make_result(tmp_path_factory.mktemp("report"), barcoded=True, reference="hg19")
+    return make_report(run_rows, result, name)
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,23 @@ def test_a_plugins_page_configures_it_from_its_frame(inside, run_server, plugin)
     plugin.refresh_from_db()
     assert plugin.config["depth"] == 30 and plugin.config["media"] == "/pluginMedia/Paged/"
     assert plugin.config["escaped"] == "kept in" and "session" not in plugin.config["cookie"]
+
+
+def test_a_plugin_is_launched_from_its_page_and_followed_to_its_output(inside, run_server, shown, plugin):
+    inside.size(*SIZES["desk"][:2])
+    # Its page changes a row of the barcode table, launches the plugin as it loads, and closes itself.
+    inside.open(f"{run_server.base}/report/{shown.pk}/plugin/{plugin.pk}/")
+    inside.wait_for(f"location.pathname === '/report/{shown.pk}/' && document.readyState === 'complete'")
+    # The page follows its plugins by itself; here it is asked to at once.
+    state = "((document.querySelector('#plugins article .state') || {}).textContent || '')"
+    wait_until(lambda: inside.open(f"{run_server.base}/report/{shown.pk}/").value(state) == "Completed", "it has run")
+    inside.value("document.querySelector('iframe.block').scrollIntoView(); 1")
+    # A frame tells its height: it was loaded, and its script ran.
+    inside.wait_for("document.querySelector('iframe.block').style.height !== ''")
+    for size, (width, height, is_phone) in SIZES.items():
+        inside.size(width, height, is_phone=is_phone)
+        picture(inside, f"output-{size}")
+    row = shown.pluginresult_set.get()
+    page = f"{shown.reportLink}plugin_out/Paged_out.{row.number or row.pk}/told_block.html"
+    inside.open(run_server.base + page)
+    assert "changed by the page" in inside.document and inside.value("location.pathname").startswith("/output/output.")

@@ -1,7 +1,7 @@
 """The list of runs: searched, chosen, ordered and cut into pages by the database."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
@@ -10,7 +10,6 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import F, OuterRef, Prefetch, Q, Subquery
 from django.shortcuts import render
-from django.utils.timezone import make_aware
 from django.views.decorators.http import require_safe
 
 from ionanalysis.rundb.models import Chip, Project, Results, Sample
@@ -144,14 +143,14 @@ def _chosen(runs, chosen):
     if chosen.get("status"):
         runs = runs.filter(pk__in=Results.objects.filter(_STATES[chosen["status"]][1]).values("experiment"))
     if chosen.get("since"):
-        runs = runs.filter(date__gte=_start(chosen["since"]))
+        runs = runs.filter(date__gte=_moment(chosen["since"], time.min))
     if chosen.get("until"):
-        runs = runs.filter(date__lt=_start(chosen["until"]) + timedelta(days=1))
+        runs = runs.filter(date__lte=_moment(chosen["until"], time.max))
     return runs
 
 
-def _start(day):
-    return make_aware(datetime(day.year, day.month, day.day))
+def _moment(day, hour):
+    return datetime.combine(day, hour, UTC)
 
 
 def _ordered(runs, order):
