@@ -1,7 +1,7 @@
 """Failed log-ins, counted: by the log-in page and by passwords that come with requests of the API.
 
 Counted are different wrong passwords, so that a script that sends an old one again and again shuts nobody out, while
-guessing ends soon. The counts are this process's own, which is the whole server.
+guessing ends soon. The counts are this process's own: servers that share a database count each for itself.
 """
 
 import hmac
