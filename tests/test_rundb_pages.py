@@ -283,9 +283,9 @@ class TestRuns:
         [
             ({"chip": "520"}, True),
             ({"chip": "other"}, True),
-            ({"status": "completed"}, True),
-            ({"status": "error"}, False),
-            ({"status": "progress"}, False),
+            ({"status": "Completed"}, True),
+            ({"status": "Error"}, False),
+            ({"status": "Progress"}, False),
             ({"since": "2026-03-04", "until": "2026-03-04"}, True),
             ({"since": "2026-03-05"}, False),
             ({"until": "2026-03-03"}, False),

@@ -5,11 +5,16 @@ import json
 from django import template
 from django.utils.html import format_html
 
+from ionanalysis.rundb.api.run_lists import COMPLETED, ERROR, PROGRESS, class_of
+
 register = template.Library()
 
 NOTHING = "\u2013"
 # What templates give for a value that is not there.
 _ABSENT = (None, "")
+
+_OF_REPORTS = {COMPLETED: "good", ERROR: "bad", PROGRESS: "busy"}
+_OF_PLUGINS = {"Timed Out": "bad", "Failed Validation": "bad", "Queued": "busy", "Pending": "busy", "Resource": "busy"}
 
 
 @register.filter
@@ -69,10 +74,5 @@ def as_json(value):
 
 @register.filter
 def state_class(state):
-    """Which of the four kinds of state a text names: good, bad, busy or other."""
-    text = (state or "").lower()
-    if text.startswith("completed") and "error" not in text:
-        return "good"
-    if any(word in text for word in ("error", "fail", "abort", "coredump", "missing", "timed out", "terminated")):
-        return "bad"
-    return "busy" if text and text not in ("unknown", "declined", "cancelled", "archived", "moved") else "other"
+    """Which of the four kinds of state a report or a plugin is in: good, bad, busy or other."""
+    return _OF_REPORTS.get(class_of(state or "")) or _OF_PLUGINS.get(state, "other")

@@ -93,6 +93,9 @@ def _outputs(request, report):
     answer = ask(request, "GET", f"results/{report.pk}/pluginresults/")
     listed = answer.data if answer.is_good and isinstance(answer.data, list) else []
     link = f"{report.reportLink.rstrip('/')}/"
+    newest: dict[str, int] = {}
+    for one in listed:
+        newest[one["Name"]] = max(newest.get(one["Name"], 0), one["id"] or 0)
     outputs = []
     for one in listed:
         inside = one["URL"].removeprefix(link) if one["URL"].startswith(link) else ""
@@ -100,13 +103,14 @@ def _outputs(request, report):
         outputs.append(
             {
                 **one,
+                "show": one["show"] and newest[one["Name"]] == (one["id"] or 0),
                 "blocks": [(name, output_address(report.pk, inside + quote(name))) for name in blocks],
                 "links": [(name, one["URL"] + quote(name)) for name in one["Files"] if name not in blocks],
                 "log": f"{one['URL']}drmaa_stdout.txt",
             }
         )
-    # Those that say that they belong into the report's body come first.
-    return sorted(outputs, key=lambda one: not one.get("Major"))
+    # Those that say that they belong into the report's body come first, and the newest of a name.
+    return sorted(outputs, key=lambda one: (not one["Major"], one["Name"].lower(), -(one["id"] or 0)))
 
 
 @login_required

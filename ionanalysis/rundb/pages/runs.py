@@ -12,22 +12,12 @@ from django.db.models import F, OuterRef, Prefetch, Q, Subquery
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from ionanalysis.rundb.api.run_lists import COMPLETED, ERROR, OTHER, PROGRESS, narrowed_runs
 from ionanalysis.rundb.models import Chip, Project, Results, Sample
 from ionanalysis.rundb.protocol import RESOURCES
 
 _IN_A_PAGE = 25
-_ERROR = (
-    Q(status__istartswith="error")
-    | Q(status__contains="error(s)")
-    | Q(status__in=("CoreDump", "MissingFile", "No Live Beads", "Separator Abort"))
-    | Q(status__istartswith="checksum error")
-    | Q(status__istartswith="failed")
-)
-_STATES = {
-    "completed": ("completed", Q(status="Completed")),
-    "error": ("with an error", _ERROR),
-    "progress": ("in progress", ~Q(status__istartswith="completed") & ~_ERROR & ~Q(status="TERMINATED")),
-}
+_STATES = {COMPLETED: "completed", ERROR: "with an error", PROGRESS: "in progress", OTHER: "other"}
 
 
 @dataclass(frozen=True)
@@ -72,9 +62,7 @@ class ChoiceOfRuns(forms.Form):
     q = forms.CharField(label="Search", max_length=200, required=False, widget=forms.SearchInput)
     project = forms.ModelChoiceField(Project.objects.order_by("name"), required=False, empty_label="all projects")
     chip = forms.ChoiceField(required=False)
-    status = forms.ChoiceField(
-        choices=[("", "any status"), *((key, words) for key, (words, _) in _STATES.items())], required=False
-    )
+    status = forms.ChoiceField(choices=[("", "any status"), *_STATES.items()], required=False)
     since = forms.DateField(label="From", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label="To", required=False, widget=forms.DateInput(attrs={"type": "date"}))
 
@@ -141,7 +129,7 @@ def _chosen(runs, chosen):
     if chosen.get("chip"):
         runs = runs.filter(chipType=chosen["chip"])
     if chosen.get("status"):
-        runs = runs.filter(pk__in=Results.objects.filter(_STATES[chosen["status"]][1]).values("experiment"))
+        runs = narrowed_runs({"result_status": chosen["status"]}, runs)
     if chosen.get("since"):
         runs = runs.filter(date__gte=_moment(chosen["since"], time.min))
     if chosen.get("until"):
