@@ -336,6 +336,13 @@ class TestListing:
             and row["id"] != done["id"]
             and row["URL"].endswith(f"CallsBack_out.{done['id']}/")
         )
+        stray = folder / "plugin_out" / "Stray_out.5"
+        stray.mkdir(parents=True)
+        (stray / "results.json").write_text('{"found": 1}')
+        assert run_server.user.get(f"{url}/scan_for_orphaned_plugin_results/").status_code == 204
+        assert run_server.user.get(f"{url}/scan_for_orphaned_plugin_results/").status_code == 204
+        stray, _ = run_server.user.objects("pluginresult", result=report.pk)
+        assert (stray["pluginName"], stray["store"], stray["state"]) == ("Stray", {"found": 1}, "Completed")
         run_server.admin.delete(f"experiment/{report.experiment_id}/")
 
 
