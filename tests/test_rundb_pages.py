@@ -227,7 +227,15 @@ class TestSafety:
         assert answer.status_code == 403
 
     @pytest.mark.parametrize(
-        "path", ["/report/99999999999999999999/", "/plans/0/", "/plans/new/?of=x", "/no/page/", "/report/1/plugin/%00/"]
+        "path",
+        [
+            "/report/99999999999999999999/",
+            "/plans/0/",
+            "/plans/new/?of=x",
+            "/no/page/",
+            "/report/1/plugin/%00/",
+            "/output/Home/a%00b/x",
+        ],
     )
     def test_what_is_not_there_is_404(self, admin, path):
         assert admin.get(path).status_code == 404
@@ -571,6 +579,7 @@ class TestPluginPages:
             ("report", "GET", "referencegenome/", None, 200),
             ("report", "POST", "referencegenome/", {}, 403),
             ("report", "GET", "plugin/OWN/%0a", None, 403),
+            ("report", "GET", "plugin/a%00b/", None, 404),
         ],
     )  # fmt: skip
     def test_they_may_do_their_own_business_only(

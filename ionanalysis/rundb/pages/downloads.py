@@ -42,6 +42,8 @@ def is_hidden(path):
 def output(request, storage, directory, path):
     """A file of the report with that address."""
     link = f"/output/{storage}/{directory}"
+    if "\0" in link:
+        raise Http404
     report = Results.objects.filter(reportLink__in=(f"{link}/", link)).order_by("-pk").first()
     if report is None or not report.folder:
         raise Http404
