@@ -398,6 +398,11 @@ class TestReport:
         assert admin.post(f"{shown.page}stop/7/").status_code == 302
         assert asked[-1] == ("GET", "pluginresult/7/stop/")
 
+    def test_an_address_that_leads_elsewhere_is_no_link(self, admin, run_rows, tmp_path):
+        report = make_report(run_rows, tmp_path / "result", named())
+        run_rows.Results.objects.filter(pk=report.pk).update(reportLink="javascript:alert(1)//")
+        assert "javascript:" not in admin.get(f"/report/{report.pk}/").text
+
     def test_a_report_without_files_says_so(self, admin, run_rows, tmp_path):
         report = make_report(run_rows, tmp_path / "result", named())
         run_rows.Results.objects.filter(pk=report.pk).update(folder=str(tmp_path / "gone"), analysismetrics=None)

@@ -1,6 +1,7 @@
 """Files of reports, at the addresses that the original gave them, and what pages load."""
 
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
@@ -35,6 +36,12 @@ def is_hidden(path):
     name = parts[-1] if parts else ""
     is_secret = name == "startplugin.json" or (name.startswith("ion_plugin_") and name.endswith("_launch.sh"))
     return is_secret or any(part.startswith(".") for part in parts)
+
+
+def link_of(report):
+    """Where a report's files are, with an end slash; empty if its row, which requests can change, says otherwise."""
+    link = f"{report.reportLink.rstrip('/')}/"
+    return quote(link) if re.fullmatch(r"/output/[^/]+/[^/]+/", link) else ""
 
 
 @for_known
