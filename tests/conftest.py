@@ -184,7 +184,8 @@ def run_server(tmp_path_factory):
     pytest.importorskip("tastypie")
     from rundb_server import serving
 
-    with serving(tmp_path_factory.mktemp("rundb")) as server:
+    folder = tmp_path_factory.mktemp("rundb")
+    with serving(folder, "--results", str(folder / "results")) as server:
         yield server
 
 

@@ -195,8 +195,9 @@ class TestRelations:
                 "experiment",
                 {"samples__name": "simulated", "results__libmetrics__totalNumReads__gt": 10},
                 "select distinct e.id from rundb_experiment e "
-                "join rundb_sample_experiments l on l.experiment_id = e.id join rundb_sample s on s.id = l.sample_id join rundb_results r on r.experiment_id = e.id join "
-                "rundb_libmetrics m on m.report_id = r.id where s.name = 'simulated' and m.totalNumReads > 10",
+                "join rundb_sample_experiments l on l.experiment_id = e.id join rundb_sample s on s.id = l.sample_id "
+                "join rundb_results r on r.experiment_id = e.id join rundb_libmetrics m on m.report_id = r.id "
+                "where s.name = 'simulated' and m.totalNumReads > 10",
             ),
             (
                 "results",

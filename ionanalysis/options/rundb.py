@@ -22,3 +22,4 @@ class ServerOptions(Options):
     threads: int = option(8, "requests answered at the same time", least=1, most=256)
     largest_body_mb: float = option(20.0, "longest body of a request", unit="MB", least=0.01, flag="largest-body")
     secret_file: str | None = option(None, "file with the key that signs sessions; made if it does not exist")
+    results: str | None = option(None, "folder that analyses started over the API write to; without it, none are")

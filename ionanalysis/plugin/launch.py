@@ -339,6 +339,8 @@ class Launch:
         store, problem = read_store(record.folder)
         n_bytes, n_files = folder_usage(record.folder)
         former: list[str] = next((job.get("notes", []) for job in record.jobs if job["id"] == number), [])
+        # Whoever sees that it has ended sees what it left, too.
+        record.update(store=store, n_bytes=n_bytes, n_files=n_files)
         record.update_job(
             number,
             state=state,
@@ -348,7 +350,6 @@ class Launch:
             seconds=round(end.seconds, 3),
             notes=[*former, *notes, *filter(None, [problem])],
         )
-        record.update(store=store, n_bytes=n_bytes, n_files=n_files)
         where = f"{key.plugin} ({key.level}{' ' if key.block else ''}{key.block})"
         self.note(" ".join(filter(None, [f"{where}: {state}, {end.seconds:.1f} s.", end.reason, *notes])))
 

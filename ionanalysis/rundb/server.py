@@ -4,8 +4,8 @@ from django.core.wsgi import get_wsgi_application
 
 from ionanalysis.errors import UsageError
 from ionanalysis.options.plugins import PluginOptions
+from ionanalysis.rundb.life import analyses, launcher
 from ionanalysis.rundb.life.caretaker import Caretaker
-from ionanalysis.rundb.life.launcher import set_up
 from ionanalysis.rundb.setup import demand_tables
 
 
@@ -50,15 +50,17 @@ class RunServer:
         self.address = f"http://{name}:{self.port}/"
         # Plugins run on this machine, for which an address that stands for all is none.
         own = "127.0.0.1" if options.host in ("0.0.0.0", "::", "") else name
-        self._launcher = set_up(plugins or PluginOptions(), f"http://{own}:{self.port}")
+        self._launcher = launcher.set_up(plugins or PluginOptions(), f"http://{own}:{self.port}")
+        self._analyses = analyses.set_up(options.results)
 
     def run(self):
-        """Serve until an interrupt; plugins that are still running are stopped then."""
+        """Serve until an interrupt; plugins and analyses that are still running are stopped then."""
         caretaker = Caretaker()
         caretaker.start()
         try:
             self._server.run()
         finally:
             self._server.close()
+            self._analyses.close()
             self._launcher.close()
             caretaker.stop()

@@ -7,7 +7,7 @@ from django.utils.timezone import now
 
 from ionanalysis.rundb import models
 from ionanalysis.rundb.api.reports import thumbnails
-from ionanalysis.rundb.api.run_lists import CLASSES, class_of, narrowed_runs, references_of, shown_beside
+from ionanalysis.rundb.api.run_lists import CLASSES, Catalogue, class_of, narrowed_runs, references_of, shown_beside
 from ionanalysis.rundb.protocol import MESH_ROOT, Boolean, Integer, Many, One, Refusal, String, Table, route
 
 _OPTIONAL = {"null": True, "blank": True}
@@ -36,6 +36,10 @@ class _Settings(
     references = String(readonly=True)
     chipType = String("experiment__chipType", null=True, readonly=True)
     isPQ = Boolean(default=False, readonly=True)
+
+    @classmethod
+    def with_relations(cls, rows):
+        return super().with_relations(rows).select_related("experiment")
 
     def dehydrate_references(self, bundle):
         return references_of(bundle.obj)
@@ -160,7 +164,7 @@ class CompositeExperiment(
         """Add what pages show beside a run, and classes to its reports, the newest first."""
         run, data = bundle.obj, bundle.data
         data.pop("_host")
-        data |= shown_beside(run, _chips(bundle.request).get(run.chipType))
+        data |= shown_beside(run, Catalogue.of(bundle.request))
         reports = sorted(data["results"], key=lambda one: (one.data["timeStamp"], one.data["id"]), reverse=True)
         for report in reports:
             report.data["status_display"] = class_of(report.data["status"])
@@ -181,13 +185,6 @@ class CompositeExperiment(
         if wanted not in ("full", "table"):
             raise Refusal(400, {"error": "The body is 'full' or 'table'."})
         request.session["runs_shown_as"] = wanted
-
-
-def _chips(request):
-    """All chips by name, once per request."""
-    if not hasattr(request, "chips_by_name"):
-        request.chips_by_name = {chip.name: chip for chip in models.Chip.objects.all()}
-    return request.chips_by_name
 
 
 def _watched():

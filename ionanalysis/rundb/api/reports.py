@@ -13,9 +13,11 @@ from ionanalysis.plugin.versions import LooseVersion
 from ionanalysis.rundb import models
 from ionanalysis.rundb.api.metadata import WithMetaData
 from ionanalysis.rundb.api.plugin_listing import plugin_listing
+from ionanalysis.rundb.life.analyses import analyses
 from ionanalysis.rundb.life.folders import pages_in, plugin_folder, report_folder, shown_path
 from ionanalysis.rundb.life.launcher import launcher
-from ionanalysis.rundb.life.plugin_rows import newest_by_name, state_of, take_in
+from ionanalysis.rundb.life.plugin_rows import adopt, newest_by_name, state_of, take_in
+from ionanalysis.rundb.life.result_files import TERMINATED
 from ionanalysis.rundb.protocol import (
     RESOURCES,
     Dict,
@@ -92,6 +94,12 @@ class Results(WithMetaData, rows=models.Results, hidden=("folder",)):
             "planShortID": (run.plan.planShortID if run and run.plan else None) or "",
         }
         return bundle
+
+    def received(self, request, data, row):
+        """An analysis that is under way ends when its report is said to be terminated."""
+        if row is not None and data.get("status") == TERMINATED and analyses().stop(row.pk):
+            del data["status"]
+        return data
 
     @route("<pk>/plugin/", "GET", "POST", "PUT")
     def plugin(self, request, pk):
@@ -225,6 +233,7 @@ class Results(WithMetaData, rows=models.Results, hidden=("folder",)):
         folder = report_folder(report)
         if folder is not None:
             take_in(report, read_results(folder), request.user)
+            adopt(report, folder, request.user)
 
 
 def _wanted(wanted):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import cached_property
 
 from django.db.models import Q
 
@@ -76,14 +77,46 @@ def references_of(settings):
     return settings.reference or next(iter(found), "")
 
 
-def shown_beside(run, chip):
+class Catalogue:
+    """Names that lists look up for each run, read once per request."""
+
+    @classmethod
+    def of(cls, request):
+        """That of a request."""
+        if not hasattr(request, "catalogue"):
+            request.catalogue = cls()
+        return request.catalogue
+
+    @cached_property
+    def chips(self):
+        return {chip.name: chip for chip in models.Chip.objects.all()}
+
+    @cached_property
+    def run_types(self):
+        return dict(models.RunType.objects.values_list("runType", "description"))
+
+    @cached_property
+    def categories(self):
+        named = models.CommonCV.objects.filter(cv_type="applicationCategory")
+        return dict(named.values_list("value", "displayedValue"))
+
+    def category_of(self, plan):
+        """The first of a plan's categories that has a name for people; else what its run type is called."""
+        if plan is None:
+            return ""
+        words = [word for word in (plan.categories or "").split(";") if word in self.categories]
+        return self.categories[words[0]] if words else self.run_types.get(plan.runType, "")
+
+
+def shown_beside(run, catalogue):
     """The keys that the objects of `compositeexperiment` have beside their fields.
 
     Parameters
     ----------
     run : ionanalysis.rundb.models.Experiment
-    chip : ionanalysis.rundb.models.Chip or None
+    catalogue : Catalogue
     """
+    chip = catalogue.chips.get(run.chipType)
     plan = run.plan
     best = run.repResult.eas if run.repResult else None
     settings = best or max(run.eas_set.all(), key=lambda one: one.pk, default=None)
@@ -93,7 +126,7 @@ def shown_beside(run, chip):
         "barcodedSamples": json_object(settings.barcodedSamples) if settings else {},
         "chipDescription": chip.description if chip else run.chipType,
         "chipInstrumentType": chip.instrumentType if chip else "",
-        "applicationCategoryDisplayedName": _category(plan),
+        "applicationCategoryDisplayedName": catalogue.category_of(plan),
         "keep": run.storage_options == "KI",
         "library": (settings.reference if settings else "") or "",
         "references": references_of(settings),
@@ -101,18 +134,6 @@ def shown_beside(run, chip):
         "sampleDisplayedName": samples[0].displayedName if samples else "",
         "sampleSetName": ", ".join(one.displayedName for one in plan.sampleSets.all()) if plan else "",
     }
-
-
-def _category(plan):
-    """The first of the plan's categories that has a name for people; else what its run type is called."""
-    if plan is None:
-        return ""
-    words = [word for word in (plan.categories or "").split(";") if word]
-    named = models.CommonCV.objects.filter(cv_type="applicationCategory", value__in=words)
-    found = named.values_list("displayedValue", flat=True).first() if words else None
-    return (
-        found or models.RunType.objects.filter(runType=plan.runType).values_list("description", flat=True).first() or ""
-    )
 
 
 def narrowed_runs(asked, rows):

@@ -5,6 +5,8 @@ from importlib.metadata import distributions
 
 from ionanalysis import __version__
 from ionanalysis.rundb import models
+from ionanalysis.rundb.life.analyses import PENDING
+from ionanalysis.rundb.life.result_files import AT_WORK
 from ionanalysis.rundb.protocol import Refusal, Single, route
 from ionanalysis.rundb.release import RELEASE
 
@@ -39,8 +41,8 @@ class TorrentSuite(Single):
     def jobs(self, request):
         """How many analyses and plugins are under way and waiting."""
         states = models.PluginResultJob.objects.filter(state__in=("Started", "Queued", "Pending"))
-        started = models.Results.objects.filter(status="Started").count()
-        pending = models.Results.objects.filter(status="Pending").count() + states.exclude(state="Started").count()
+        started = models.Results.objects.filter(status__in=AT_WORK).count()
+        pending = models.Results.objects.filter(status=PENDING).count() + states.exclude(state="Started").count()
         plugins = states.filter(state="Started").count()
         return {
             "total_jobs": started + plugins + pending,

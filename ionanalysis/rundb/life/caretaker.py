@@ -9,6 +9,7 @@ from django.db import connection
 from ionanalysis.errors import IonAnalysisError
 from ionanalysis.pipeline.record import RunRecord
 from ionanalysis.rundb import models
+from ionanalysis.rundb.life.analyses import PENDING, abandon
 from ionanalysis.rundb.life.folders import report_folder
 from ionanalysis.rundb.life.ingest import ingest
 from ionanalysis.rundb.life.launcher import launcher
@@ -20,7 +21,7 @@ _LOG = logging.getLogger("ionanalysis.rundb")
 def look_after():
     """Bring plugin jobs and reports that are being made up to date, once."""
     launcher().catch_up()
-    for report in models.Results.objects.filter(status__in=AT_WORK).exclude(folder=""):
+    for report in models.Results.objects.filter(status__in=(PENDING, *AT_WORK)).exclude(folder=""):
         folder = report_folder(report)
         if folder is None:
             continue
@@ -44,6 +45,7 @@ class Caretaker(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self):
+        abandon()
         while not self._stopped.is_set():
             try:
                 look_after()

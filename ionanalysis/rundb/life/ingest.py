@@ -158,7 +158,6 @@ def display_name(run_name):
 
 def _report(run, files, known, storage):
     report = known or models.Results(folder=str(files.folder), reportstorage=storage)
-    is_new = report.pk is None
     params, settings = files.params, files.settings
     report.experiment = run
     report.eas = _settings(run, files, report.eas)
@@ -168,21 +167,26 @@ def _report(run, files, known, storage):
     report.analysisVersion = f"db:{files.version},an:{files.version},"
     report.timeToComplete = str(files.seconds)
     report.diskusage = round(sum(files.space.values()))
-    report.parentResult = _parent(report, params)
+    report.parentResult = _parent(report, params) or report.parentResult
     for column, value in files.processed.items():
         setattr(report, column, value)
     if params.get("doThumbnail"):
         report.metaData = {**json_object(report.metaData), "thumb": 1}
     changed, report.status = report.status != files.status, files.status
     report.save()
-    if is_new:
-        name = re.sub(r"[^\w.+-]", "_", report.resultsName)
-        report.reportLink = f"{storage.webServerPath}/{storage.name}/{name}_{report.pk:03d}/"
+    if not report.log:
+        report.reportLink = link_of(report)
         report.log = f"{report.reportLink}report.html"
     if changed:
         report.timeStamp = now()
     report.save(update_fields=("reportLink", "log", "timeStamp"))
     return report
+
+
+def link_of(report):
+    """The path under which a report's files are served."""
+    name, storage = re.sub(r"[^\w.+-]", "_", report.resultsName), report.reportstorage
+    return f"{storage.webServerPath}/{storage.name}/{name}_{report.pk:03d}/"
 
 
 def _parent(report, params):

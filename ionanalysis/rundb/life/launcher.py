@@ -22,7 +22,7 @@ from ionanalysis.plugin.watch import folder_usage
 from ionanalysis.report.plugins import refresh_report
 from ionanalysis.rundb import models
 from ionanalysis.rundb.life.folders import plugin_folder, report_folder
-from ionanalysis.rundb.life.plugin_rows import InstalledPlugins, mirror, take_in
+from ionanalysis.rundb.life.plugin_rows import InstalledPlugins, mirror
 
 _LOG = logging.getLogger("ionanalysis.rundb")
 NO_SERVER = "http://localhost"
@@ -139,7 +139,6 @@ class Launcher:
         record = self.plugins.record_of(plugin)
         if record is None:
             raise InputError(f"{plugin.name}: is not installed on this server.")
-        take_in(report, read_results(folder), user)
         numbers = {(row.name, row.version): row.pk for row in models.Plugin.objects.filter(active=True)}
         installed = {one.name: replace(one, id=numbers[key]) for key, one in self.plugins.records().items()}
         request = LaunchRequest(

@@ -1,17 +1,23 @@
 """Rows of plugins and of their results: they follow the plugin store, and the records in results' folders."""
 
+import re
 from contextlib import suppress
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
 
-from ionanalysis.errors import IonAnalysisError
+from ionanalysis.errors import InputError, IonAnalysisError
+from ionanalysis.io.jsonfile import read_json
 from ionanalysis.plugin.jobs import RUNNING_STATES
+from ionanalysis.plugin.process import COMPLETED
 from ionanalysis.plugin.records import FILE_NAME
-from ionanalysis.plugin.results import FAILED_VALIDATION, UNKNOWN
+from ionanalysis.plugin.results import FAILED_VALIDATION, UNKNOWN, read_store
 from ionanalysis.plugin.store import PluginStore
+from ionanalysis.plugin.versions import LooseVersion
+from ionanalysis.plugin.watch import folder_usage
 from ionanalysis.rundb import models
+from ionanalysis.rundb.life.folders import child_folder
 
 _LISTS = ("features", "runtypes", "runlevels", "depends")
 
@@ -174,14 +180,58 @@ def take_in(report, records, owner):
         mirror(row, record)
 
 
+def adopt(report, folder, owner):
+    """Make rows for the folders of plugin results that neither a row nor a record stands for, as other programs
+    leave them.
+
+    Parameters
+    ----------
+    report : ionanalysis.rundb.models.Results
+    folder : Path
+        Of the report.
+    owner : django.contrib.auth.models.User
+    """
+    known = {row.number for row in models.PluginResult.objects.filter(result=report)}
+    for place in sorted(folder.glob("plugin_out/*_out.*")):
+        named = re.fullmatch(r"(\w+)_out\.(\d{1,9})", place.name, re.ASCII)
+        if named is None or int(named[2]) in known or child_folder(place.parent, place.name) is None:
+            continue
+        store, _ = read_store(place)
+        size, inodes = folder_usage(place)
+        row = models.PluginResult.objects.create(
+            result=report,
+            plugin=_plugin_row(named[1], _version_in(place, named[1])),
+            owner=owner,
+            number=int(named[2]),
+            store=store,
+            size=size,
+            inodes=inodes,
+        )
+        row.plugin_result_jobs.create(run_level="default", state=COMPLETED if store else UNKNOWN, grid_engine_jobid=-1)
+
+
+def _version_in(place, name):
+    """The version that made a plugin's folder, as its `startplugin.json` says; else the newest that is known."""
+    try:
+        told = read_json(place / "startplugin.json")["runinfo"]["plugin"]["version"]
+    except (InputError, LookupError, TypeError):
+        known = models.Plugin.objects.filter(name=name).values_list("version", flat=True)
+        return max(known, key=LooseVersion, default="0")
+    return str(told)
+
+
 def _plugin_of(record):
-    """The plugin's row; of one that is not installed any more, an inactive one is made."""
+    return _plugin_row(record.name, record.content["version"], is_major=bool(record.content.get("major_block")))
+
+
+def _plugin_row(name, version, *, is_major=False):
+    """A plugin's row; of one that is not installed any more, an inactive one is made."""
     row, _ = models.Plugin.objects.get_or_create(
-        name=record.name,
-        version=record.content["version"],
+        name=name,
+        version=version,
         defaults={
             "active": False,
-            "majorBlock": bool(record.content.get("major_block")),
+            "majorBlock": is_major,
             "config": {},
             "pluginsettings": {},
             "userinputfields": {},

@@ -131,6 +131,8 @@ def status_of(record, folder):
     if record is None:
         whole = (folder / "basecaller_results" / "datasets_basecaller.json").is_file()
         return COMPLETED if whole else STARTED
+    if record.has_died:
+        return TERMINATED
     stages = record.stages
     status = record.content.get("status")
     at_work = next((name for name, stage in stages.items() if stage.get("status") == status), "")

@@ -122,7 +122,8 @@ def _value(parameters, expression, suffix):
     if suffix in ("regex", "iregex") and len(text) > _LONGEST_PATTERN:
         raise BadRequest(f"'{expression}' takes a pattern of at most {_LONGEST_PATTERN} characters.")
     value = _WORDS.get(text, _FLAGS.get(text, text) if suffix == "isnull" else text)
-    if value is None and suffix not in ("exact", "iexact"):
+    unfit = not isinstance(value, bool) if suffix == "isnull" else value is None and suffix not in ("exact", "iexact")
+    if unfit:
         raise BadRequest("Invalid resource lookup data provided (mismatched type).")
     return value
 

@@ -154,6 +154,9 @@ class Writing:
                 continue
             if field.is_related:
                 value = self._related(field, bundle.data[name], bundle.request)
+                if not field.to_class._meta.served and _is_taken(column, value, bundle.obj):
+                    # A number in part of an object does not take what belongs to another row.
+                    continue
             else:
                 value = column.to_python(field.hydrate(bundle))
                 _check_range(name, column, value)
@@ -237,6 +240,13 @@ class Writing:
         if resource._meta.served and "put" in resource._meta.detail_allowed_methods:
             resource.update(request, row, value, nested=True)
         return row
+
+
+def _is_taken(column, value, row):
+    """Whether `value` belongs to another row than `row`, in a column where it can belong to one only."""
+    if value is None or not column.one_to_one:
+        return False
+    return type(row)._default_manager.filter(**{column.name: value}).exclude(pk=row.pk).exists()
 
 
 def _column(row, attribute):
