@@ -398,6 +398,12 @@ class TestReport:
         assert admin.post(f"{shown.page}stop/7/").status_code == 302
         assert asked[-1] == ("GET", "pluginresult/7/stop/")
 
+    def test_a_list_of_outputs_that_fails_is_told(self, admin, shown, monkeypatch):
+        from ionanalysis.rundb.pages import report
+
+        monkeypatch.setattr(report, "ask", lambda request, *what: SimpleNamespace(is_good=False))
+        assert "What plugins left cannot be listed now." in admin.get(shown.page).text
+
     def test_an_address_that_leads_elsewhere_is_no_link(self, admin, run_rows, tmp_path):
         report = make_report(run_rows, tmp_path / "result", named())
         run_rows.Results.objects.filter(pk=report.pk).update(reportLink="javascript:alert(1)//")

@@ -42,7 +42,8 @@ def report_page(request, pk):
     folder = Path(report.folder)
     link = link_of(report)
     is_there = bool(report.folder and link) and folder.is_dir()
-    outputs = _outputs(request, report)
+    answer = ask(request, "GET", f"results/{report.pk}/pluginresults/")
+    outputs = _outputs(report, answer.data) if answer.is_good else []
     content = {
         "report": report,
         "run": report.experiment,
@@ -54,6 +55,7 @@ def report_page(request, pk):
         "images": _images(folder, link) if is_there else (),
         "page": output_address(pk, "report.html") if is_there and (folder / "report.html").is_file() else "",
         "outputs": outputs,
+        "are_outputs_known": answer.is_good,
         "is_running": any(one["can_terminate"] for one in outputs),
         "plugins": plugins().filter(selected=True),
         "sandbox": SANDBOX,
@@ -90,10 +92,8 @@ def _images(folder, link):
     return [(path, f"{link}{quote(path)}") for path in files][:_MOST_FILES]
 
 
-def _outputs(request, report):
+def _outputs(report, listed):
     """Results of plugins, as the API lists them (plugin.md 6.5), with addresses for frames."""
-    answer = ask(request, "GET", f"results/{report.pk}/pluginresults/")
-    listed = answer.data if answer.is_good and isinstance(answer.data, list) else []
     link = link_of(report)
     newest: dict[str, int] = {}
     for one in listed:
