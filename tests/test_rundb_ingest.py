@@ -275,6 +275,37 @@ class TestPlans:
         plan.refresh_from_db()
         assert plan.planExecuted and plan.planStatus == "run" and plan.expName == got["expName"]
 
+    def test_a_posted_plan_gets_its_run(self, run_server, ingested, tmp_path):
+        """What a client plans is found again in its run: short id, samples, projects, settings."""
+        from ionanalysis.rundb.life.ingest import ingest
+
+        sent = {
+            "planName": "life_plan",
+            "chipType": "530",
+            "sample": "life_sample",
+            "projects": ["life_project"],
+            "sequencekitname": "Ion S5 Sequencing Kit",
+            "librarykitname": "Ion Xpress Plus Fragment Library Kit",
+            "templatingKitName": "Ion 520/530 Kit-OT2",
+        }
+        made = run_server.user.post("plannedexperiment/", json=sent)
+        assert made.status_code == 201, made.text
+        plan = made.json()
+        row = ingest(copy_of(ingested, tmp_path / "planned", log={"planned_run_short_id": plan["planShortID"]}))
+        report = run_server.user.get(f"results/{row.pk}/").json()
+        assert report["planShortID"] == plan["planShortID"] and report["experiment"] == plan["experiment"]
+        names = [run_server.user.get(address).json()["name"] for address in report["projects"]]
+        assert sorted(names) == ["life_project", "simulated"]
+        run = run_server.user.get(report["experiment"]).json()
+        samples = {run_server.user.get(address).json()["name"] for address in run["samples"]}
+        assert samples == {"life_sample"} and run["status"] == "run"
+        used = run_server.user.get(report["eas"]).json()
+        assert used["libraryKitName"] == sent["librarykitname"] and used["barcodeKitName"] == "IonXpress"
+        again = run_server.user.get(plan["resource_uri"]).json()
+        assert again["planExecuted"] is True and again["planStatus"] == "run"
+        (listed,) = run_server.user.objects("compositeexperiment", all_text=plan["planShortID"])
+        assert listed["plan"]["id"] == plan["id"] and listed["results"][0]["id"] == row.pk
+
 
 class TestStates:
     @pytest.mark.parametrize(
