@@ -17,18 +17,34 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _APPS = (
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
     "django.contrib.sessions",
     "tastypie",
     "ionanalysis.rundb",
 )
 _MIDDLEWARE = (
+    "ionanalysis.rundb.pages.headers.closed_headers",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "ionanalysis.rundb.pages.framed.framed_requests",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 )
+_TEMPLATES = {
+    "BACKEND": "django.template.backends.django.DjangoTemplates",
+    "DIRS": [Path(__file__).parent / "pages" / "templates"],
+    "OPTIONS": {
+        "context_processors": [
+            "django.contrib.auth.context_processors.auth",
+            "django.contrib.messages.context_processors.messages",
+            "django.template.context_processors.request",
+        ],
+        "libraries": {"pages": "ionanalysis.rundb.pages.filters"},
+    },
+}
 
 
 def database_of(address):
@@ -113,6 +129,10 @@ def configure(database, server=None):
         INSTALLED_APPS=list(_APPS),
         MIDDLEWARE=list(_MIDDLEWARE),
         ROOT_URLCONF="ionanalysis.rundb.urls",
+        TEMPLATES=[_TEMPLATES],
+        LOGIN_URL="login",
+        MESSAGE_STORAGE="django.contrib.messages.storage.session.SessionStorage",
+        CSRF_FAILURE_VIEW="ionanalysis.rundb.pages.accounts.refused_form",
         SECRET_KEY=_secret(database.database, server.secret_file),
         ALLOWED_HOSTS=[*_LOOPBACK, *_own_names(server.host), *server.names],
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",

@@ -148,10 +148,9 @@ class _WholePlan(_PlanColumns):
     def settings_shown(self, request, plan):
         """The plan's newest settings, or with ``for_report`` those of that report of its run."""
         report = self.report_asked(request)
-        if report is not None and report.eas_id is not None and run_of(plan) is not None:
-            if report.experiment_id == run_of(plan).pk:
-                return report.eas
-        return settings_of(plan)
+        run = run_of(plan)
+        is_of_run = report is not None and run is not None and report.experiment_id == run.pk
+        return report.eas if is_of_run and report.eas_id is not None else settings_of(plan)
 
 
 class PlannedExperiment(_WholePlan, rows=_PLAN, order=("-id",), returns_data=True):

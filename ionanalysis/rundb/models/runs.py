@@ -71,7 +71,7 @@ class Experiment(Row):
     chipBarcode = Char(blank=True)
     chipType = Char()
     cycles = Integer()
-    date = Date()
+    date = Date(db_index=True)
     diskusage = Integer(null=True)
     displayName = Char(default="")
     expCompInfo = Char(blank=True)

@@ -15,10 +15,10 @@ def check_barcoded_samples(draft, lists, wrong_name):
         ``name -> str or None``: what is wrong with a sample's name.
     """
     known = lists.barcodes(draft.value("barcodeId")) if draft.value("barcodeId") else {}
-    if not known and not draft.value("barcodeId"):
+    if not draft.value("barcodeId"):
         draft.refuse(FIELD, "need a barcode set in barcodeId")
         return
-    for name, sample in draft.given[FIELD].items():
+    for name, sample in draft.barcoded.items():
         wrong = wrong_name(name)
         if wrong:
             draft.refuse(FIELD, f"{name}: {wrong}")
@@ -31,7 +31,7 @@ def check_barcoded_samples(draft, lists, wrong_name):
             continue
         for barcode in sample["barcodes"]:
             _check_barcode(draft, lists, f"{name}, {barcode}", barcode, info, known)
-    if not draft.value("applicationGroupDisplayedName"):
+    if draft.group is None:
         draft.warn(FIELD, "nucleotideType was not held against an application group: none is given")
 
 

@@ -31,6 +31,19 @@ class Draft:
     def is_template(self):
         return bool(self.value("isReusable"))
 
+    @property
+    def group(self):
+        """Key of the application group, or None; it may be a row, or the address of one."""
+        found = self.value("applicationGroup")
+        key = str(getattr(found, "pk", None) or str(found).rstrip("/").rsplit("/", 1)[-1])
+        return int(key) if key.isascii() and key.isdigit() and len(key) < 10 else None
+
+    @property
+    def barcoded(self):
+        """The barcoded samples by their names; settings that were written directly may hold anything else."""
+        found = self.value("barcodedSamples")
+        return found if isinstance(found, dict) else {}
+
     def value(self, name):
         """What the plan will have; the empty text where nothing is known."""
         found = self.given.get(name, self.stored.get(name))

@@ -137,8 +137,8 @@ class Lists:
 
 
 def _named(rows, text):
-    """The row with that name or description: the exact name counts most, then active rows."""
-    found = rows.filter(Q(name__iexact=text) | Q(description__iexact=text))
+    """The row with that name or description; of several an active one, then one of that very name."""
+    found = rows.filter(Q(name__iexact=text) | Q(description__iexact=text)).order_by("pk")
     return min(
-        found, key=lambda row: (row.name != text, row.name.lower() != text.lower(), not row.isActive), default=None
+        found, key=lambda row: (not row.isActive, row.name != text, row.name.lower() != text.lower()), default=None
     )

@@ -198,9 +198,8 @@ def _plugins():
 
 def _samples(draft):
     """Rows of the samples of a plan: one per name in `barcodedSamples`, else the one in `sample`."""
-    barcoded = draft.value("barcodedSamples")
-    if barcoded:
-        return [_barcoded_sample(name, sample) for name, sample in barcoded.items()]
+    if draft.barcoded:
+        return [_barcoded_sample(name, sample) for name, sample in draft.barcoded.items()]
     name = draft.value("sample")
     shown = draft.given.get("sampleDisplayedName") or name
     if draft.given.get("sample") and underscored(shown) != underscored(name):

@@ -35,7 +35,7 @@ ARGUMENTS = tuple(
 ARGUMENTS = tuple(name.replace("thumbnailprebasecaller", "prethumbnailbasecaller") for name in ARGUMENTS)
 """Columns of the 14 command lines of an analysis."""
 
-FLAGS = ("autoAnalyze", "isDuplicateReads", "realign", "custom_args")
+FLAGS = ("autoAnalyze", "isDuplicateReads", "realign", "custom_args", "isReusable")
 JSON = ("barcodedSamples", "selectedPlugins", "chefInfo")
 TEXTS = (
     *(name for name in (*OF_RUN, *OF_SETTINGS) if name not in (*FLAGS, *JSON, "flows")),

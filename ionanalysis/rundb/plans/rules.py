@@ -127,8 +127,7 @@ def _group(draft, lists):
 def application_of(draft, lists):
     """The product of the draft's run type, group and instrument, or None."""
     chip = lists.chip(draft.value("chipType")) if draft.value("chipType") else None
-    group = lists.group(draft.value("applicationGroupDisplayedName"))
-    return lists.application(draft.value("runType"), group and group.pk, chip.instrumentType if chip else "")
+    return lists.application(draft.value("runType"), draft.group, chip.instrumentType if chip else "")
 
 
 def _reference(draft, lists):
@@ -144,8 +143,8 @@ def _reference(draft, lists):
 
 def _region_files(draft, lists):
     for name, title in zip(REGION_FILES, ("Target regions", "Hot spots", "Strand-specific errors"), strict=True):
-        text = draft.given.get(name)
-        if not text:
+        text = draft.value(name)
+        if not text or not draft.touches(name, "library"):
             continue
         if not draft.value("library"):
             draft.refuse(name, f"{title} need a reference")
@@ -158,7 +157,7 @@ def _region_files(draft, lists):
         draft.refuse("regionfile", "Hot spots need target regions")
     needed = product is not None and product.isTargetRegionBEDFileSelectionRequiredForRefSelection
     # Barcoded samples have files of their own.
-    alone = draft.value("library") and not draft.value("bedfile") and not draft.value("barcodedSamples")
+    alone = draft.value("library") and not draft.value("bedfile") and not draft.barcoded
     if needed and alone and draft.touches("library", "bedfile", "runType") and not draft.is_template:
         draft.doubt("bedfile", f"Run Type {draft.value('runType')} needs target regions")
 
@@ -224,7 +223,7 @@ def _barcodes(draft, lists):
     text = draft.given.get("barcodeId")
     if text and not lists.barcodes(text):
         draft.refuse("barcodeId", f"Barcode set {text} is not known")
-    if draft.given.get("barcodedSamples"):
+    if draft.barcoded and draft.touches("barcodedSamples", "barcodeId"):
         check_barcoded_samples(draft, lists, wrong_sample_name)
 
 

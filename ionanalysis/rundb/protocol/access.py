@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections import OrderedDict
@@ -13,6 +14,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.crypto import constant_time_compare
 from tastypie.models import ApiKey
 
+from ionanalysis.rundb.attempts import TooManyError, attempts
 from ionanalysis.rundb.models import IonMeshNode, PluginResult
 from ionanalysis.rundb.protocol.answers import Refusal, unauthorized
 
@@ -65,12 +67,15 @@ def caller(request, *, mesh=False):
     Raises
     ------
     Refusal
-        401 if nobody known and active asks; 403 if a page of another site may have made a browser ask.
+        401 if nobody known and active asks; 403 if a page of another site may have made a browser ask; 429 after too
+        many wrong passwords.
     """
     scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     scheme, given = scheme.lower(), given.strip()
+    framed = getattr(request, "framed_user", None)
     ways = (
-        lambda: _by_password(given) if scheme == "basic" else None,
+        lambda: framed,
+        lambda: _by_password(request, given) if scheme == "basic" else None,
         lambda: _by_session(request),
         lambda: _by_plugin_key(*_pair(request, scheme, given, "pluginkey", "pluginresult")),
         lambda: _by_api_key(*_pair(request, scheme, given, "apikey", "username")),
@@ -98,13 +103,25 @@ def _pair(request, scheme, given, wanted, parameter):
     return "", ""
 
 
-def _by_password(given):
+def _by_password(request, given):
     try:
         name, colon, password = base64.b64decode(given, validate=True).decode("utf-8").partition(":")
     except ValueError:
         return None
-    user = User.objects.filter(username=name).first() if colon and name and "\0" not in name else None
-    return _verified.check(user, password) if user is not None else None
+    if not colon or not name or "\0" in name:
+        return None
+    try:
+        attempts.check(request, name)
+    except TooManyError as problem:
+        raise Refusal(429, {"error": problem.sentence}, Retry_After=str(math.ceil(problem.seconds))) from None
+    user = User.objects.filter(username=name).first()
+    # A name that nobody has takes as long as a wrong password.
+    found = _verified.check(user, password) if user is not None else authenticate(username=name, password=password)
+    if found is None:
+        attempts.failed(request, name, password)
+    else:
+        attempts.succeeded(request, name)
+    return found
 
 
 def _by_session(request):
