@@ -23,6 +23,7 @@ class CallsBack(IonPlugin):
         report = self.get_restobj("results/%d" % info["pk"])
         metrics = self.get_restobj("libmetrics", {"report__id": info["pk"]})
         told = {"report": report["resultsName"], "reads": metrics["objects"][0]["totalNumReads"]}
+        told["ratio"] = float("nan")
         told["depth"] = self.startplugin["pluginconfig"].get("depth")
         told.update({name: info[name] for name in ("pk", "pluginresult", "username", "api_key", "url_root")})
         with open("results.json", "w") as out:
@@ -174,6 +175,7 @@ class TestLaunches:
         reads = ingested.json("basecaller_results/ionstats_basecaller.json")["full"]["num_reads"]
         store = done["store"]
         assert (store["report"], store["reads"], store["depth"]) == ("Auto_life_1", reads, 20)
+        assert store["ratio"] == "NaN"
         assert (store["pk"], store["pluginresult"], store["username"]) == (ingested.report, done["id"], "ionuser")
         assert done["files"] == ["CallsBack_block.html"] and int(done["size"]) > 0 and int(done["inodes"]) >= 4
         report = run_server.user.get(f"results/{ingested.report}/").json()
@@ -337,6 +339,9 @@ class TestListing:
             and row["id"] != done["id"]
             and row["URL"].endswith(f"CallsBack_out.{done['id']}/")
         )
+        spoilt = {"id": 9, "format": 1, "name": "Waits", "version": "1\0", "jobs": [], "validation_errors": []}
+        spoilt |= {"store": {}, "launcher": {}, "n_bytes": 2**80, "n_files": 0}
+        (folder / "plugin_jobs" / "9.json").write_text(json.dumps(spoilt))
         stray = folder / "plugin_out" / "Stray_out.5"
         stray.mkdir(parents=True)
         (stray / "results.json").write_text('{"found": 1}')

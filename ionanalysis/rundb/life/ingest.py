@@ -301,5 +301,8 @@ def _write_key(report, files):
 
 
 def _moment(text):
-    moment = parse_datetime(text) if isinstance(text, str) and text else None
+    try:
+        moment = parse_datetime(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
