@@ -150,6 +150,13 @@ def is_running(row):
     return any(job.state in RUNNING_STATES for job in row.plugin_result_jobs.all())
 
 
+def settled(row):
+    """The row, read again if its jobs have ended after it was read and before they were: its key goes with their end."""
+    if row.apikey and not is_running(row):
+        row.refresh_from_db(fields=("store", "problems", "size", "inodes", "apikey"))
+    return row
+
+
 def newest_by_name(report):
     """The newest plugin result of a report by the plugin's name."""
     rows = (
@@ -158,7 +165,7 @@ def newest_by_name(report):
         .prefetch_related("plugin_result_jobs")
         .order_by("pk")
     )
-    return {row.plugin.name: row for row in rows}
+    return {row.plugin.name: settled(row) for row in rows}
 
 
 def take_in(report, records, owner):
