@@ -151,7 +151,7 @@ def is_running(row):
 
 
 def settled(row):
-    """The row, read again if its jobs have ended after it was read and before they were: its key goes with their end."""
+    """The row, read again if its jobs ended between reading it and reading them: its key goes when they end."""
     if row.apikey and not is_running(row):
         row.refresh_from_db(fields=("store", "problems", "size", "inodes", "apikey"))
     return row
