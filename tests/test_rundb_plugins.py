@@ -1,7 +1,9 @@
 """Plugins over the REST API: rows follow the store, launches run, call back, stop, and never stay "Started"."""
 
 import json
+import platform
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -251,16 +253,17 @@ class TestLaunches:
         )
         job = {"id": 77, "state": "Started", "level": "default", "block": "", "started": "2026-01-01T00:00:00Z"}
         record = {"format": 1, "id": 77, "name": "Waits", "version": "1.0.0.0", "jobs": [job], "validation_errors": []}
-        import platform
-
         launcher = {"host": platform.node(), "pid": 2**22 + 1, "start": 1}
         record |= {"store": {}, "n_bytes": 0, "n_files": 0, "launcher": launcher}
         folder = ingested.folder / "plugin_jobs"
         folder.mkdir(exist_ok=True)
         (folder / "77.json").write_text(json.dumps(record))
+        place = {"RESULTS_DIR": str(ingested.folder / "plugin_out" / "Waits_out.77")}
+        stray = subprocess.Popen(["sleep", "100"], env=place)
         row.plugin_result_jobs.create(number=77, state="Started", run_level="default", grid_engine_jobid=77)
         ended = wait_for(run_server, {"resource_uri": f"/rundb/api/v1/pluginresult/{row.pk}/"}, "Error")
         assert ended["apikey"] is None and ended["plugin_result_jobs"][0]["grid_engine_jobid"] == -1
+        assert stray.wait(10) < 0
 
 
 class TestListing:
