@@ -175,7 +175,7 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         return parameters
 
     def asked_for(self, request):
-        """The rows that a request's parameters choose, in their order, with what they lead to fetched at once.
+        """The rows that a request's parameters choose, in their order.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         keys = ordering_of(self, request.GET) or list(self._meta.order)
         # The last key's own direction, so that an index serves both.
         tie = "-pk" if keys and str(keys[-1]).startswith("-") else "pk"
-        return self.with_relations(rows.order_by(*keys, tie))
+        return rows.order_by(*keys, tie)
 
     def chosen(self, request):
         """The rows that a request's filters leave; each comes once, though a to-many relation may hold it twice."""
@@ -213,10 +213,17 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         return rows.select_related(*along) if along else rows
 
     def page(self, request, rows):
-        """The part of `rows` that the request asks for, as the library lays it out: ``meta`` and ``objects``."""
-        return Paginator(
-            request.GET, rows, resource_uri=request.path, limit=self._meta.limit, max_limit=self._meta.max_limit
+        """The part of `rows` that the request asks for, as the library lays it out: ``meta`` and ``objects``.
+
+        Keys come first and whole rows, with what they lead to, for one page only: a database that sorts carries less.
+        """
+        keys = rows.values_list("pk", flat=True)
+        page = Paginator(
+            request.GET, keys, resource_uri=request.path, limit=self._meta.limit, max_limit=self._meta.max_limit
         ).page()
+        found = self.with_relations(self._meta.object_class._default_manager.all()).in_bulk(list(page["objects"]))
+        page["objects"] = [found[key] for key in page["objects"] if key in found]
+        return page
 
     def shown(self, request, row, *, in_list):
         """The object of a row as the wire has it, in plain Python."""
