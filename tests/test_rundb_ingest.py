@@ -33,7 +33,11 @@ def differing(got, expected):
 
 
 def sql(run_server, query, *values):
-    with closing(sqlite3.connect(run_server.database)) as database:
+    return sql_of(run_server.database, query, *values)
+
+
+def sql_of(path, query, *values):
+    with closing(sqlite3.connect(path)) as database:
         return database.execute(query, values).fetchall()
 
 
@@ -351,3 +355,13 @@ class TestStates:
         (tmp_path / "ion_params_00.json").write_text("[]")
         with pytest.raises(InputError, match="must hold an object"):
             ingest(tmp_path)
+
+
+def test_a_folder_holds_all_that_a_server_needs(ingested, tmp_path):
+    """The names of interface.md: `--data DIR`, `--admin`, the key as the last word, the number of the report."""
+    folder = tmp_path / "new" / "data"
+    command("db", "init", "--data", folder)
+    key = command("db", "user", "ada", "--admin", "--data", folder).split()[-1]
+    query = "select key from tastypie_apikey join auth_user u on u.id = user_id where username = 'ada' and is_superuser"
+    assert len(key) == 40 and sql_of(folder / "rundb.sqlite3", query) == [(key,)]
+    assert command("db", "ingest", ingested.folder, "--data", folder).split() == ["1"]
