@@ -29,7 +29,7 @@ class PluginResultJob(Table, rows=models.PluginResultJob, name="PluginResultJob"
             models.PluginResultJob.objects.filter(pk=job.pk).update(grid_engine_jobid=-1)
 
 
-class PluginResult(Table, rows=models.PluginResult, order=("-id",), hidden=("number", "problems")):
+class PluginResult(Table, rows=models.PluginResult, order=("-id",), hidden=("number", "problems"), secret=("apikey",)):
     result = One("results")
     plugin = One("plugin")
     owner = One("user")

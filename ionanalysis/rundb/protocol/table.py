@@ -45,6 +45,8 @@ class _TableType(ModelDeclarativeMetaclass):
         Columns that are shown (all), and that are not.
     filters, orders : "all" or sequence of str
         Fields that lists may be filtered and ordered by.
+    secret : sequence of str
+        Columns that only administrators and a row's owner see, and that no list is searched by.
     order : sequence of str
         Order of lists where the request has none.
     limit, max_limit : int
@@ -90,6 +92,7 @@ def _meta(rows, name, served, options):
         "filters": options.pop("filters", EVERYTHING),
         "orders": options.pop("orders", EVERYTHING),
         "order": tuple(options.pop("order", ())),
+        "secret": tuple(options.pop("secret", ())),
         "limit": options.pop("limit", 20),
         "max_limit": options.pop("max_limit", 1000),
         "always_return_data": options.pop("returns_data", False),
@@ -108,7 +111,8 @@ def _meta(rows, name, served, options):
 def _usable(resource, names, value):
     """Fields by which the rows can be searched: columns and relations of the model among `names`."""
     chosen = resource.base_fields if names == EVERYTHING else [name for name in names if name in resource.base_fields]
-    return {name: value for name in chosen if searchable(resource, name)}
+    secret = resource._meta.secret
+    return {name: value for name in chosen if name not in secret and searchable(resource, name)}
 
 
 def searchable(resource, name):
@@ -227,8 +231,10 @@ class Table(Writing, ModelResource, metaclass=_TableType):
 
     def shown(self, request, row, *, in_list):
         """The object of a row as the wire has it, in plain Python."""
-        bundle = self.build_bundle(obj=row, request=request)
-        return self.full_dehydrate(bundle, for_list=in_list)
+        bundle = self.full_dehydrate(self.build_bundle(obj=row, request=request), for_list=in_list)
+        if not (request.user.is_superuser or getattr(row, "owner_id", None) == request.user.pk):
+            bundle.data.update(dict.fromkeys(self._meta.secret))
+        return bundle
 
     def answer_with(self, request, row, status):
         """The answer that holds a row as it is stored now, with what the request gave it beside its columns."""
