@@ -10,6 +10,7 @@ from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import Mask, WellFlag
 from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.sigproc.beadfind import cut_frames, find_beads, find_pinned, read_image, run_keys
+from ionanalysis.sigproc.buffer_drift import BufferDrift, quiet_wells
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
 from ionanalysis.sigproc.frames import FrameClock
@@ -128,9 +129,9 @@ class SignalFitter:
 
     def flows(self):
         """Yield each flow and its signals, float32 of shape (rows, cols): 1 is one base, 0 where no well is live."""
-        levels = [ZeroLevel() for _ in self.regions]
+        levels, drifts = [ZeroLevel() for _ in self.regions], [BufferDrift() for _ in self.regions]
         for flow, image in self._images(range(self.run.n_flows)):
-            raw = self._clear(flow, self._measure(flow, image), levels)
+            raw = self._clear(flow, self._measure(flow, image, drifts), levels)
             if self._noise_groups:
                 usable = self._measured & (self.first_pinned > flow)
                 raw = without_group_noise(raw, self.size, usable, self._noise_groups)
@@ -214,7 +215,8 @@ class SignalFitter:
     def _learn_from_keys(self):
         """Learn cross-talk and the size of every live well's signal from the flows of the keys."""
         n_flows = min(max(key.n_flows for key in self.keys) + FLOWS_BEYOND_KEY, self.run.n_flows)
-        raw = np.array([self._measure(flow, image) for flow, image in self._images(range(n_flows))])
+        drifts = [BufferDrift() for _ in self.regions]
+        raw = np.array([self._measure(flow, image, drifts) for flow, image in self._images(range(n_flows))])
         library = self.beads.mask.matches(WellFlag.LIB) & (self.first_pinned >= n_flows)
         if self.options.cross_talk:
             self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])
@@ -247,14 +249,15 @@ class SignalFitter:
                 silent |= (flags & flag) > 0
         return silent
 
-    def _measure(self, flow, image):
+    def _measure(self, flow, image, drifts):
+        """Signals of a flow as they come; `drifts` of the regions are followed, flow after flow."""
         raw = np.zeros(self.shape, np.float32)
-        work = partial(self._measure_one, flow=flow, image=image)
+        work = partial(self._measure_one, flow=flow, image=image, drifts=drifts)
         for index, values in enumerate(self._each(work)):
             raw[self.beads.tiles[index].slices] = values
         return raw
 
-    def _measure_one(self, index, flow, image):
+    def _measure_one(self, index, flow, image, drifts):
         tile, region, model = self.beads.tiles[index], self.regions[index], self.models[index]
         frames = cut_frames(image, tile)
         pinned = find_pinned(frames)
@@ -265,8 +268,11 @@ class SignalFitter:
         if model is not None and empty is not None:
             plan = model.plans[self.run.flow_order.bases[flow]]
             wells = np.flatnonzero((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0)
-            part = np.ascontiguousarray(frames[:, wells])
-            values[wells] = np.nan_to_num(plan.amplitudes(part, empty, region.fit.at(wells), model.mean_log_tau))
+            part, fit, drift = np.ascontiguousarray(frames[:, wells]), region.fit.at(wells), drifts[index]
+            values[wells] = np.nan_to_num(plan.amplitudes(part, empty, fit, model.mean_log_tau, drift.state))
+            silent = self._silent(flow, region.flags[wells])
+            quiet = quiet_wells(values[wells], self.size[tile.slices].ravel()[wells], silent)
+            drift.follow(plan.drift.seen(np.ascontiguousarray(part[:, quiet]), empty, fit.at(quiet), drift.state, model.mean_log_tau))
         values[(first <= flow).ravel()] = 0
         return values.reshape(first.shape)
 

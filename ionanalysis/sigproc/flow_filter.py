@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis._core import traces as kernels
+from ionanalysis.sigproc.buffer_drift import DriftFilter, delay_operator, drifted
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.nuisance import Nuisance
 from ionanalysis.sigproc.response import ResponseGrid
@@ -53,7 +54,7 @@ class FlowModel:
     hydrogen: np.ndarray
     dark: np.ndarray
 
-    def plan(self, empty, operator):
+    def plan(self, empty, operator, log_tau):
         """Filters for the flows of a nucleotide.
 
         Parameters
@@ -62,6 +63,8 @@ class FlowModel:
             Typical empty trace of the nucleotide, from which the delay of a flow is told.
         operator : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
             From empty traces to backgrounds at each node.
+        log_tau : float
+            Logarithm of the time constant of a typical well.
 
         Returns
         -------
@@ -75,13 +78,17 @@ class FlowModel:
         basis = np.linalg.svd(filters.reshape(-1, filters.shape[2]), full_matrices=False)[2][:N_VECTORS]
         fixed = np.concatenate([filters @ basis.T, filters @ self.dark.T, delay_gain], axis=2)
         against = (filters[:, :, None, :] @ operator)[:, :, 0, :]
+        plain = (filters[:, :, None, :] @ delay_operator(self.clock, self.grid))[:, :, 0, :]
         return FilterPlan(
             self.grid,
             FlowDelay.of(self.clock, empty, self.weight),
             basis.astype(np.float32),
             np.ascontiguousarray(fixed, np.float32),
             filters.astype(np.float32),
+            plain.astype(np.float32),
             against.astype(np.float32),
+            self.tau_empty_s,
+            DriftFilter.of(self, empty, operator, template, log_tau),
         )
 
     def _filters(self, template):
@@ -108,8 +115,11 @@ class FilterPlan:
     fixed : ndarray of shape (n_taus, n_delays, n_vectors + 3), float32
         Coefficients of the projections; then filter times both dark traces; then what the filter of a node makes of
         a template that comes a second later, less 1 and to first order.
-    of_empty, of_background : ndarray of shape (n_taus, n_delays, n_frames), float32
-        What the filter of a node makes of an empty trace, and of the background that follows from it.
+    of_empty, of_plain, of_background : ndarray of shape (n_taus, n_delays, n_frames), float32
+        What the filter of a node makes of an empty trace, of one as late as the well, and of the background that
+        follows from it.
+    tau_empty_s : float
+    drift : DriftFilter
     """
 
     grid: ResponseGrid
@@ -117,9 +127,12 @@ class FilterPlan:
     basis: np.ndarray
     fixed: np.ndarray
     of_empty: np.ndarray
+    of_plain: np.ndarray
     of_background: np.ndarray
+    tau_empty_s: float
+    drift: DriftFilter
 
-    def amplitudes(self, frames, empty, fit, mean_log_tau):
+    def amplitudes(self, frames, empty, fit, mean_log_tau, drift=(0.0, 0.0)):
         """Amplitude of each well in a flow.
 
         Parameters
@@ -131,6 +144,8 @@ class FilterPlan:
         fit : WellFit
         mean_log_tau : float
             Where the first dark trace holds.
+        drift : pair of float
+            Changes of the logarithms of the wells' and of the empties' time constants (`BufferDrift`).
 
         Returns
         -------
@@ -141,10 +156,11 @@ class FilterPlan:
         projections = np.empty((n_vectors, n_wells), np.float32)
         energy = np.empty(n_wells, np.float32)
         kernels.project_traces(frames, empty, self.basis, projections, energy)
-        levels = np.stack([self.of_empty @ empty, self.of_background @ empty], axis=2)
+        levels = np.stack([self.of_empty @ empty, self.of_plain @ empty, self.of_background @ empty], axis=2)
         table = np.concatenate([self.fixed, levels], axis=2)
-        values = self.grid.place(fit.log_tau, fit.delay_s).read(table)
-        dark, dark_slope, delay_gain, of_empty, of_background = values[n_vectors:]
+        values = self.grid.place(fit.log_tau + drift[0], fit.delay_s).read(table)
+        dark, dark_slope, delay_gain, of_empty, of_plain, of_background = values[n_vectors:]
+        of_background = drifted(of_background, of_plain, fit.log_tau, self.tau_empty_s, drift)
         found = (values[:n_vectors] * projections).sum(axis=0) + of_empty
         found -= fit.gain.astype(np.float32) * of_background
         found -= dark + (fit.log_tau - mean_log_tau).astype(np.float32) * dark_slope

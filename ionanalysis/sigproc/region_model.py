@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ionanalysis.io.mask import WellFlag
+from ionanalysis.sigproc.buffer_drift import BufferDrift, delay_operator, drifted, quiet_wells
 from ionanalysis.sigproc.flow_filter import FlowModel
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import key_gain
@@ -78,6 +79,7 @@ def learn_region(sample, beads):
     learner.learn_nuisance()
     learner.learn_key_templates()
     for _ in range(2):
+        learner.follow_drift()
         learner.learn_templates(learner.measure())
         learner.learn_nuisance(learner.measure())
     signal = learner.measure(levelled=True)
@@ -118,7 +120,9 @@ class _Learner:
             for _ in range(4)
         ]
         self.operator = self.grid.buffered(sample.clock, np.eye(n_frames), beads.tau_empty_s)
+        self.delayed = delay_operator(sample.clock, self.grid)
         self.zeros = self._known_zeros()
+        self.drift = np.zeros((len(sample.frames), 2))
         self.left = [self._residual(flow) for flow in range(len(sample.frames))]
 
     def _onset(self, nuc):
@@ -135,8 +139,13 @@ class _Learner:
 
     def _residual(self, flow):
         """What a flow has beyond the background, root-weighted and `centred`: (n_sample, n_frames)."""
-        table = centred(self.operator @ self.sample.empties[flow], self.weight)
-        background = self.grid.place(self.fit.log_tau, self.fit.delay_s).read(table).T
+        empty, drift = self.sample.empties[flow], self.drift[flow]
+        backgrounds = centred(self.operator @ empty, self.weight)
+        plain = np.broadcast_to(centred(self.delayed @ empty, self.weight), backgrounds.shape)
+        places = self.grid.place(self.fit.log_tau + drift[0], self.fit.delay_s)
+        background = drifted(
+            places.read(backgrounds), places.read(plain), self.fit.log_tau, self.models[0].tau_empty_s, drift
+        ).T
         frames = self.sample.frames[flow]
         traces = centred((frames - frames[:1]).T.astype(np.float32), self.weight)
         return (traces - self.fit.gain[:, None] * background).astype(np.float32)
@@ -237,7 +246,22 @@ class _Learner:
 
     def plans(self):
         """Filters of each nucleotide, with what is known so far."""
-        return [model.plan(self._mean_empty(nuc), self.operator) for nuc, model in enumerate(self.models)]
+        return [
+            model.plan(self._mean_empty(nuc), self.operator, self.mean_log_tau) for nuc, model in enumerate(self.models)
+        ]
+
+    def follow_drift(self):
+        """Follow the drift of buffering through the learning flows; what flows leave is told beside it from here on."""
+        plans, drift = self.plans(), BufferDrift()
+        size = np.where(self.kind >= 0, self.size, 1.0)
+        for flow, base in enumerate(self.sample.bases):
+            frames, empty, plan = self.sample.frames[flow], self.sample.empties[flow], plans[base]
+            found = plan.amplitudes(frames, empty, self.fit, self.mean_log_tau, drift.state)
+            quiet = quiet_wells(found, size, self.zeros[flow] | (self.kind < 0))
+            part = np.ascontiguousarray(frames[:, quiet])
+            drift.follow(plan.drift.seen(part, empty, self.fit.at(quiet), drift.state, self.mean_log_tau))
+            self.drift[flow] = drift.state
+        self.left = [self._residual(flow) for flow in range(len(self.sample.frames))]
 
     def measure(self, *, levelled=False):
         """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated.
@@ -248,7 +272,7 @@ class _Learner:
         found = np.empty((len(self.sample.frames), len(self.kind)), np.float32)
         for flow, base in enumerate(self.sample.bases):
             frames, empty = self.sample.frames[flow], self.sample.empties[flow]
-            found[flow] = plans[base].amplitudes(frames, empty, self.fit, self.mean_log_tau)
+            found[flow] = plans[base].amplitudes(frames, empty, self.fit, self.mean_log_tau, self.drift[flow])
         if levelled:
             self._take_level_off(found)
         for index, key in enumerate(self.sample.keys):
