@@ -48,9 +48,10 @@ class DriftFilter:
     of_background: np.ndarray
     tau_empty_s: float
     of_dark: np.ndarray
+    of_ramp: np.ndarray
 
     @classmethod
-    def of(cls, model, empty, operator, template, log_tau):
+    def of(cls, model, empty, operator, delayed, ramp, template, log_tau):
         """Filters for wells about `log_tau`.
 
         Parameters
@@ -60,6 +61,10 @@ class DriftFilter:
             Typical empty trace.
         operator : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
             From empty traces to backgrounds at each node.
+        delayed : ndarray of shape (n_delays, n_frames, n_frames)
+            From empty traces to the bulk at each delay.
+        ramp : ndarray of shape (n_frames, n_frames)
+            From empty traces to the drift of all pixels in them.
         template : ndarray of shape (n_taus, n_delays, n_frames)
             Trace of one base at each node.
         log_tau : float
@@ -72,16 +77,15 @@ class DriftFilter:
         slower = (backgrounds[2, 1] - backgrounds[0, 1]) / (grid.log_taus[tau + 1] - grid.log_taus[tau - 1])
         later = (backgrounds[1, 2] - backgrounds[1, 0]) / (grid.delays_s[delay + 1] - grid.delays_s[delay - 1])
         ratio = model.tau_empty_s / np.exp(grid.log_taus[tau])
-        plain = model.clock.delayed(empty, grid.delays_s[delay])
+        plain = delayed[delay] @ empty
         emptier = plain - here
         slower += min(ratio / max(1 - ratio, 0.02), 50.0) * emptier
         design = np.stack([slower, emptier, later, template[tau, delay], np.ones(len(empty))], axis=1)
         root = np.sqrt(model.weight)[:, None]
         basis = (np.linalg.pinv(design * root) * root.T)[:2]
-        delayed = basis @ delay_operator(model.clock, grid)
-        of_plain = np.broadcast_to(delayed, (*grid.shape, *delayed.shape[1:]))
+        of_plain = np.broadcast_to(basis @ delayed, (*grid.shape, *basis.shape))
         of_background = (basis @ operator).astype(np.float32)
-        return cls(grid, basis.astype(np.float32), of_plain.astype(np.float32), of_background, model.tau_empty_s, basis @ model.dark.T)
+        return cls(grid, basis.astype(np.float32), of_plain.astype(np.float32), of_background, model.tau_empty_s, basis @ model.dark.T, basis @ ramp)
 
     def seen(self, frames, empty, fit, drift, mean_log_tau):
         """Both drifts beyond `drift` by each of some wells, (2, n_wells), from frames (n_frames, n_wells) as stored."""
@@ -91,6 +95,7 @@ class DriftFilter:
         values = self.grid.place(fit.log_tau + drift[0], fit.delay_s).read(table)
         background = drifted(values[2:], values[:2], fit.log_tau, self.tau_empty_s, drift)
         dark = self.of_dark @ np.stack([np.ones(len(fit.log_tau)), fit.log_tau - mean_log_tau])
+        dark = dark + (self.of_ramp @ empty)[:, None]
         return (self.basis @ rising - dark) / fit.gain.astype(np.float32) - background
 
 

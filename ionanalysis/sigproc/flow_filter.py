@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis._core import traces as kernels
-from ionanalysis.sigproc.buffer_drift import DriftFilter, delay_operator, drifted
+from ionanalysis.sigproc.buffer_drift import DriftFilter, drifted
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.nuisance import Nuisance
 from ionanalysis.sigproc.response import ResponseGrid
@@ -54,7 +54,7 @@ class FlowModel:
     hydrogen: np.ndarray
     dark: np.ndarray
 
-    def plan(self, empty, operator, log_tau):
+    def plan(self, empty, operator, delayed, ramp, log_tau):
         """Filters for the flows of a nucleotide.
 
         Parameters
@@ -63,6 +63,10 @@ class FlowModel:
             Typical empty trace of the nucleotide, from which the delay of a flow is told.
         operator : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
             From empty traces to backgrounds at each node.
+        delayed : ndarray of shape (n_delays, n_frames, n_frames)
+            From empty traces to the bulk at each delay.
+        ramp : ndarray of shape (n_frames, n_frames)
+            From empty traces to the drift of all pixels in them (`ramp_operator`).
         log_tau : float
             Logarithm of the time constant of a typical well.
 
@@ -78,17 +82,17 @@ class FlowModel:
         basis = np.linalg.svd(filters.reshape(-1, filters.shape[2]), full_matrices=False)[2][:N_VECTORS]
         fixed = np.concatenate([filters @ basis.T, filters @ self.dark.T, delay_gain], axis=2)
         against = (filters[:, :, None, :] @ operator)[:, :, 0, :]
-        plain = (filters[:, :, None, :] @ delay_operator(self.clock, self.grid))[:, :, 0, :]
+        plain = (filters[:, :, None, :] @ delayed)[:, :, 0, :]
         return FilterPlan(
             self.grid,
-            FlowDelay.of(self.clock, empty, self.weight),
+            FlowDelay.of(self.clock, empty, self.weight, ramp),
             basis.astype(np.float32),
             np.ascontiguousarray(fixed, np.float32),
-            filters.astype(np.float32),
+            (filters - filters @ ramp).astype(np.float32),
             plain.astype(np.float32),
             against.astype(np.float32),
             self.tau_empty_s,
-            DriftFilter.of(self, empty, operator, template, log_tau),
+            DriftFilter.of(self, empty, operator, delayed, ramp, template, log_tau),
         )
 
     def _filters(self, template):
@@ -116,8 +120,8 @@ class FilterPlan:
         Coefficients of the projections; then filter times both dark traces; then what the filter of a node makes of
         a template that comes a second later, less 1 and to first order.
     of_empty, of_plain, of_background : ndarray of shape (n_taus, n_delays, n_frames), float32
-        What the filter of a node makes of an empty trace, of one as late as the well, and of the background that
-        follows from it.
+        What the filter of a node makes of the bulk in an empty trace, of one as late as the well, and of the background
+        that follows from it.
     tau_empty_s : float
     drift : DriftFilter
     """
@@ -181,12 +185,14 @@ class FlowDelay:
     towards: np.ndarray
 
     @classmethod
-    def of(cls, clock, typical, weight):
-        """From the typical empty trace of a nucleotide: least squares on it and its derivative."""
+    def of(cls, clock, typical, weight, ramp):
+        """From the typical empty trace of a nucleotide: least squares of the bulk in it and its derivative."""
+        typical = typical - ramp @ typical
         earlier, later = (clock.delayed(typical, delay) for delay in (-DELAY_STEP_S, DELAY_STEP_S))
         design = np.stack([typical, (later - earlier) / (2 * DELAY_STEP_S)], axis=1)
         root = np.sqrt(weight)[:, None]
-        return cls(np.linalg.pinv(design * root) * root.T)
+        towards = np.linalg.pinv(design * root) * root.T
+        return cls(towards - towards @ ramp)
 
     def seconds(self, empty):
         """Delay of a flow by its mean empty trace, seconds; at most `MOST_DELAY_S` either way."""

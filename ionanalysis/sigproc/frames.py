@@ -126,6 +126,25 @@ class FrameClock:
         return self.averaged(fine - lowpass(fine, tau_s, self.step_s))
 
 
+def ramp_operator(clock, onset_s):
+    """Matrix from a trace to the straight line that it follows before `onset_s`, 0 in the first frame.
+
+    Drift of all pixels during a flow is electrical, and passes by the buffers of the wells.
+
+    Returns
+    -------
+    ndarray of shape (n_frames, n_frames), float64
+        All 0 where fewer than four frames lie before `onset_s`.
+    """
+    before = clock.edges_s[1:] <= onset_s
+    if np.count_nonzero(before) < 4:
+        return np.zeros((clock.n_frames, clock.n_frames))
+    weight = np.where(before, clock.counts, 0.0)
+    centred_s = clock.mid_s - weight @ clock.mid_s / weight.sum()
+    slope = weight * centred_s / (weight @ centred_s**2)
+    return np.outer(clock.mid_s - clock.mid_s[0], slope)
+
+
 def lowpass(signal, tau_s, step_s):
     """First-order low-pass along axis 0, exact for straight segments between samples.
 

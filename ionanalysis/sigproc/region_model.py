@@ -7,7 +7,7 @@ import numpy as np
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.sigproc.buffer_drift import BufferDrift, delay_operator, drifted, quiet_wells
 from ionanalysis.sigproc.flow_filter import FlowModel
-from ionanalysis.sigproc.frames import FrameClock
+from ionanalysis.sigproc.frames import FrameClock, ramp_operator
 from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.nuisance import LEAST_TRACES, NuisanceFit
 from ionanalysis.sigproc.response import ResponseGrid
@@ -119,11 +119,17 @@ class _Learner:
             )
             for _ in range(4)
         ]
-        self.operator = self.grid.buffered(sample.clock, np.eye(n_frames), beads.tau_empty_s)
-        self.delayed = delay_operator(sample.clock, self.grid)
+        self.ramp = ramp_operator(sample.clock, self.onsets.min())
+        self.operator = self.grid.buffered(sample.clock, np.eye(n_frames), beads.tau_empty_s) @ self.still
+        self.delayed = delay_operator(sample.clock, self.grid) @ self.still
         self.zeros = self._known_zeros()
         self.drift = np.zeros((len(sample.frames), 2))
         self.left = [self._residual(flow) for flow in range(len(sample.frames))]
+
+    @property
+    def still(self):
+        """Matrix from an empty trace to what is in it but a drift of all pixels: the bulk."""
+        return np.eye(len(self.ramp)) - self.ramp
 
     def _onset(self, nuc):
         """Time at which the bulk of a nucleotide's flows starts to move, less `EARLY_S`."""
@@ -147,7 +153,8 @@ class _Learner:
             places.read(backgrounds), places.read(plain), self.fit.log_tau, self.models[0].tau_empty_s, drift
         ).T
         frames = self.sample.frames[flow]
-        traces = centred((frames - frames[:1]).T.astype(np.float32), self.weight)
+        rising = (frames - frames[:1]).T - self.ramp @ empty
+        traces = centred(rising.astype(np.float32), self.weight)
         return (traces - self.fit.gain[:, None] * background).astype(np.float32)
 
     def _known_zeros(self):
@@ -247,7 +254,7 @@ class _Learner:
     def plans(self):
         """Filters of each nucleotide, with what is known so far."""
         return [
-            model.plan(self._mean_empty(nuc), self.operator, self.mean_log_tau) for nuc, model in enumerate(self.models)
+            model.plan(self._mean_empty(nuc), self.operator, self.delayed, self.ramp, self.mean_log_tau) for nuc, model in enumerate(self.models)
         ]
 
     def follow_drift(self):
