@@ -236,7 +236,8 @@ class SignalFitter:
                 usable = (self.first_pinned[tile.slices] > flow).ravel()
                 silent = np.flatnonzero(self._silent(flow, region.flags) & usable)
                 place = region.fit.log_tau - model.mean_log_tau
-                level.follow(inside.ravel()[silent], place[silent])
+                expected = self._leftover(flow, region.flags) * self.size[tile.slices].ravel()
+                level.follow((inside.ravel() - expected)[silent], place[silent])
                 measured = ((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0) & usable
                 inside -= np.where(measured, level.at(place), 0).reshape(inside.shape)
         return raw
@@ -248,6 +249,14 @@ class SignalFitter:
             if flow in key.zeros:
                 silent |= (flags & flag) > 0
         return silent
+
+    def _leftover(self, flow, flags):
+        """What phasing typically leaves in a flow of the key of each well, bases."""
+        leftover = np.zeros(len(flags))
+        for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
+            if flow < key.n_flows:
+                leftover[(flags & flag) > 0] = key.leftover[flow]
+        return leftover
 
     def _measure(self, flow, image, drifts):
         """Signals of a flow as they come; `drifts` of the regions are followed, flow after flow."""

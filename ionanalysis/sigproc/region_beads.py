@@ -104,11 +104,11 @@ def find_region_beads(traces, keys, options):
             probability = image.bead_probability
     empty = _references(probability, sorting, usable)
     model = _Backgrounds(traces, empty, sorting)
-    amplitudes, floor = _key_amplitudes(model, keys, sorting.fit, usable, empty)
+    amplitudes, floor, template = _key_amplitudes(model, keys, sorting.fit, usable, empty)
     scores = [score_key(amplitudes, key, floor) for key in keys]
     signal, snr = np.array([s.signal for s in scores]), np.array([s.snr for s in scores])
     key_index = _winning_key(signal, snr, probability, usable, options)
-    fit = _refit(model, keys, key_index, sorting)
+    fit = _refit(model, keys, key_index, signal, template, sorting)
     flags = _flags(key_index, probability, usable, traces.pinned, fit, options)
     traces_by_key = np.array([model.sum_of(np.flatnonzero(key_index == index)) for index in range(len(keys))])
     return RegionBeads(
@@ -173,7 +173,7 @@ class _Backgrounds:
 
 
 def _key_amplitudes(model, keys, fit, usable, empty):
-    """Amplitude of each key flow and well with a common template, in counts at its peak, and its noise."""
+    """Amplitude of each key flow and well with a common template, in counts at its peak; its noise; the template."""
     n_flows = max(key.n_flows for key in keys)
     residuals = [model.residual(flow) for flow in range(n_flows)]
     template = first_template(model, fit, usable)
@@ -182,7 +182,7 @@ def _key_amplitudes(model, keys, fit, usable, empty):
         floor = _scatter(amplitudes, empty if empty.sum() >= 10 else usable)
         template = _learned_template(residuals, amplitudes, keys, floor, usable, template, model.weight)
     amplitudes = np.array([left @ template for left in residuals]) / (template @ template)
-    return amplitudes, _scatter(amplitudes, empty if empty.sum() >= 10 else usable)
+    return amplitudes, _scatter(amplitudes, empty if empty.sum() >= 10 else usable), template
 
 
 def first_template(model, fit, usable):
@@ -234,8 +234,8 @@ def _winning_key(signal, snr, probability, usable, options):
     return np.where(shows, best, -1)
 
 
-def _refit(model, keys, key_index, sorting):
-    """Response of each well from all flows in which its kind takes no base."""
+def _refit(model, keys, key_index, signal, template, sorting):
+    """Response of each well from all flows in which its kind takes no base, less what phasing leaves in them."""
     n_flows = min(key.n_flows for key in keys)
     gain, log_tau = model.fit.gain.copy(), model.fit.log_tau.copy()
     residual, delay = model.fit.residual.copy(), model.fit.delay_s.copy()
@@ -247,6 +247,8 @@ def _refit(model, keys, key_index, sorting):
         means = [model.means[flow] for flow in zeros]
         table = stacked_table(model.grid, model.clock, means, model.tau_empty_s, model.weight)
         traces = stacked([model.flows[flow][:, wells] for flow in zeros], model.weight)
+        if index >= 0:
+            traces -= np.outer(signal[index, wells], np.kron(keys[index].leftover[zeros], template)).astype(np.float32)
         start = model.fit.at(wells)
         prior = Prior(start, gain_sd=0.05, log_tau_sd=0.3, delay_sd_s=DELAY_SD_S)
         found = fit_wells(model.grid, table, traces, prior=prior, noise=max(sorting.noise, 1e-3))

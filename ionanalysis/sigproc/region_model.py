@@ -79,6 +79,7 @@ def learn_region(sample, beads):
     learner.learn_nuisance()
     learner.learn_key_templates()
     for _ in range(2):
+        learner.learn_dark()
         learner.follow_drift()
         learner.learn_templates(learner.measure())
         learner.learn_nuisance(learner.measure())
@@ -123,6 +124,7 @@ class _Learner:
         self.operator = self.grid.buffered(sample.clock, np.eye(n_frames), beads.tau_empty_s) @ self.still
         self.delayed = delay_operator(sample.clock, self.grid) @ self.still
         self.zeros = self._known_zeros()
+        self.leftover = self._leftover()
         self.drift = np.zeros((len(sample.frames), 2))
         self.left = [self._residual(flow) for flow in range(len(sample.frames))]
 
@@ -173,14 +175,26 @@ class _Learner:
                 zeros[flows] |= self.kind < 0
         return zeros
 
+    def _leftover(self):
+        """What phasing typically leaves in known 0-mers, bases, (n_flows, n_sample)."""
+        leftover = np.zeros(self.zeros.shape)
+        for index, key in enumerate(self.sample.keys):
+            leftover[: key.n_flows, self.kind == index] = key.leftover[: len(leftover), None]
+        return leftover
+
     def learn_dark(self):
-        """Mean of what known 0-mers leave, per nucleotide: constant, and along the time constant."""
+        """Mean of what known 0-mers leave beside phasing, per nucleotide: constant, and along the time constant."""
         root = np.sqrt(np.maximum(self.weight, 1e-9))
+        tables = self._template_tables()
         for nuc in range(4):
             rows, places = [], []
             for flow in np.flatnonzero(self.sample.bases == nuc):
                 zero = self.zeros[flow]
-                rows.append(self.left[flow][zero])
+                left = self.left[flow][zero]
+                if self.leftover[flow].any():
+                    place = self.grid.place(self.fit.log_tau[zero], self.fit.delay_s[zero])
+                    left = left - (self.leftover[flow] * self.size)[zero, None] * place.read(tables[nuc]).T
+                rows.append(left)
                 places.append(self.fit.log_tau[zero] - self.mean_log_tau)
             if sum(map(len, rows)) < LEAST_TRACES:
                 continue
@@ -291,7 +305,7 @@ class _Learner:
         level, place = ZeroLevel(), self.fit.log_tau - self.mean_log_tau
         for flow, amplitude in enumerate(found):
             silent = self.zeros[flow] | (self.kind < 0)
-            level.follow(amplitude[silent], place[silent])
+            level.follow((amplitude - self.leftover[flow] * self.size)[silent], place[silent])
             amplitude -= level.at(place)
 
     def learn_templates(self, signal):
