@@ -92,6 +92,7 @@ class SignalFitter:
         self.live = beads.mask.matches(WellFlag.LIVE)
         self._measured = beads.mask.matches(WellFlag.LIVE | WellFlag.DUD)
         self._noise_groups = _noise_groups(options, beads.block, run.offset[0])
+        self._bends: list = [None] * len(self.regions)
         self.cross_talk = 0.0
         """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
@@ -225,6 +226,11 @@ class SignalFitter:
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
             wells = self.beads.mask.matches(flag)
             self.size[wells] = np.maximum(key_gain(raw[:, wells], key), 0.05)
+        log_size, log_tau = np.log(self.size), np.log(self.beads.time_constant_s)
+        self._bends = [
+            model and model.scale.bends(log_size[tile.slices], log_tau[tile.slices])
+            for tile, model in zip(self.beads.tiles, self.models, strict=True)
+        ]
 
     def _clear(self, flow, raw, levels):
         """Signals of a flow without what neighbours add, and without what 0-mers show."""
@@ -288,9 +294,9 @@ class SignalFitter:
     def _scaled(self, flow, raw):
         signal = np.where(self.live, raw / self.size, np.float32(0))
         nuc = self.run.flow_order.bases[flow]
-        for tile, model in zip(self.beads.tiles, self.models, strict=True):
+        for tile, model, bends in zip(self.beads.tiles, self.models, self._bends, strict=True):
             if model is not None:
-                signal[tile.slices] = model.scale.length(signal[tile.slices], nuc)
+                signal[tile.slices] = model.scale.length(signal[tile.slices], nuc, bends)
         return signal
 
 

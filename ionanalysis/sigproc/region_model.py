@@ -84,9 +84,10 @@ def learn_region(sample, beads):
         learner.learn_templates(learner.measure())
         learner.learn_nuisance(learner.measure())
     signal = learner.measure(levelled=True)
-    live = signal[:, learner.kind >= 0]
+    live = learner.kind >= 0
     first_flow = max(key.n_flows for key in sample.keys) + 1
-    scale = learn_scale(live, sample.bases, first_flow)
+    places = np.stack([np.log(learner.size[live]), learner.fit.log_tau[live]], axis=1)
+    scale = learn_scale(signal[:, live], sample.bases, first_flow, places)
     return RegionModel(tuple(learner.plans()), learner.mean_log_tau, scale, learner.onsets)
 
 
