@@ -11,7 +11,7 @@ import numpy as np
 
 from ionanalysis.sigproc.response import ResponseGrid
 
-SPEED_SD = 0.002
+SPEED_SD = 0.0005
 """How fast the logarithms of both time constants may drift, per flow."""
 
 SPEED_CHANGE_SD = 2e-5

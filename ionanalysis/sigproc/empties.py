@@ -8,7 +8,7 @@ from ionanalysis.sigproc.family import DELAY_RANGE_S, BackgroundFamily
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fit_wells
 
-WINDOW_S = 4.0
+WINDOW_S = 5.0
 """Frames later than this after the onset of the bulk are not used: on real chips they hold the wash."""
 
 
