@@ -46,22 +46,24 @@ def interpolate_table(
     const int[::1] delay_node,         # (n_wells,) in
     const float[:, ::1] tau_weight,    # (4, n_wells) in
     const float[:, ::1] delay_weight,  # (4, n_wells) in
-    float[:, ::1] values,              # (n_values, n_wells) out
+    float[:, ::1] values,              # (n_wells, n_values) out
 ):
     """Read a table between its nodes, sixteen of them for each well."""
-    cdef Py_ssize_t n_wells = tau_node.shape[0], n_values = table.shape[2]
-    cdef Py_ssize_t well, value, i, j
-    cdef float total, across
+    cdef Py_ssize_t n_values = table.shape[2], well, value, i, j
+    cdef float weight
+    cdef const float* node
+    cdef float* found
     with nogil:
-        for well in range(n_wells):
+        for well in range(tau_node.shape[0]):
+            found = &values[well, 0]
             for value in range(n_values):
-                total = 0.0
-                for i in range(4):
-                    across = 0.0
-                    for j in range(4):
-                        across += delay_weight[j, well] * table[tau_node[well] + i, delay_node[well] + j, value]
-                    total += tau_weight[i, well] * across
-                values[value, well] = total
+                found[value] = 0.0
+            for i in range(4):
+                for j in range(4):
+                    weight = tau_weight[i, well] * delay_weight[j, well]
+                    node = &table[tau_node[well] + i, delay_node[well] + j, 0]
+                    for value in range(n_values):
+                        found[value] += weight * node[value]
 
 
 def pinned_wells(

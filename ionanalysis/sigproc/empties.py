@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis.sigproc.family import DELAY_RANGE_S, BackgroundFamily
+from ionanalysis.sigproc.frames import BLUR_STEP_S, blur_operators
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fit_wells
 
@@ -148,9 +149,12 @@ def mean_empty(flow, chosen, delay_s, clock):
 
 def blur_matrix(delay_s, clock):
     """What averaging over wells of these delays does to a trace: float64 of shape (n_frames, n_frames)."""
-    counts, edges = np.histogram(delay_s, bins=16)
-    middles = (edges[1:] + edges[:-1]) / 2
-    return clock.averaged(clock.fine_mixture(middles, counts / counts.sum()))
+    operators = blur_operators(clock)
+    place = np.clip(np.asarray(delay_s) / BLUR_STEP_S + (len(operators) - 1) / 2, 0, len(operators) - 1.001)
+    node = place.astype(int)
+    # Between two operators lies nearly their weighted mean: delays are small beside frames.
+    share = np.bincount(node, 1 - place + node, len(operators)) + np.bincount(node + 1, place - node, len(operators))
+    return np.tensordot(share / max(len(place), 1), operators, axes=1)
 
 
 def sharpened(mean, blur):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis.sigproc.response import ResponseGrid
-from ionanalysis.sigproc.wellfit import Projected, centred
+from ionanalysis.sigproc.wellfit import LANES, Projected, centred
 
 LOG_TAU_STEP = 0.1
 DELAY_STEP_S = 0.03
@@ -31,7 +31,7 @@ class BackgroundFamily:
     filtered : ndarray of shape (n_taus, n_delays, n_vectors), float64
         The same behind a low-pass of each time constant.
     basis : ndarray of shape (n_vectors, n_values), float64
-        Orthonormal.
+        Orthonormal, then rows of zeros up to whole lanes.
     """
 
     grid: ResponseGrid
@@ -79,4 +79,5 @@ def _span(plain, filtered):
     """Orthonormal rows that span all traces to a millionth: every other node tells them all."""
     rows = np.concatenate([plain[::2], filtered[::3, ::2].reshape(-1, plain.shape[1])])
     _, power, vectors = np.linalg.svd(rows, full_matrices=False)
-    return vectors[power > 1e-6 * max(power[0], 1e-30)]
+    chosen = vectors[power > 1e-6 * max(power[0], 1e-30)]
+    return np.concatenate([chosen, np.zeros((-len(chosen) % LANES, chosen.shape[1]))])
