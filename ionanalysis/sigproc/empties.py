@@ -9,6 +9,9 @@ from ionanalysis.sigproc.frames import BLUR_STEP_S, blur_operators
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fit_wells
 
+MOST_JUDGED = 500
+"""Wells that the weights of frames are told from."""
+
 WINDOW_S = 4.0
 """Frames later than this after the onset of the bulk are not used: on real chips they hold the wash."""
 
@@ -60,10 +63,9 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
     """
     counts = _frames_that_tell(flows, clock, usable)
     weights = counts
-    traces = stacked(flows, weights)
     fast = _fastest(flows, clock, usable, weights)
-    delay = np.zeros(traces.shape[0])
-    tau_empty = 0.0
+    delay = np.zeros(flows[0].shape[1])
+    tau_empty, fit = 0.0, None
     for round_number in range(n_rounds):
         blur = blur_matrix(delay[fast], clock)
         means = [sharpened(flow[:, fast].mean(axis=1, dtype=np.float64), blur) for flow in flows]
@@ -72,15 +74,13 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
             candidates = np.flatnonzero(usable)
         sample = candidates[:: max(1, len(candidates) // 150)]
         family = BackgroundFamily.of(means, clock, weights)
-        seen = family.project(traces)
+        seen = family.seen(flows, weights)
         tau_empty = find_tau_empty(family, seen.at(sample), tau_empty or None)
         grid, table = family.table(tau_empty)
-        fit = fit_wells(grid, table, seen)
+        fit = fit_wells(grid, table, seen, start=fit)
         delay = _smooth_delays(fit.delay_s, fast, usable, shape, has_classes=round_number > 0)
-        fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay))
-        table = family.unfolded(table)
-        weights = frame_weights(grid, table, traces, fit, usable, weights, counts)
-        traces = stacked(flows, weights)
+        fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay), n_rounds=3)
+        weights = frame_weights(grid, family.unfolded(table), flows, fit, usable, weights, counts)
         probability, separation = two_classes(fit.log_tau, usable)
         found = usable & (probability < 0.5)
         if separation == 0 or found.sum() < 10:
@@ -178,9 +178,14 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
     """
     from scipy.optimize import minimize_scalar
 
+    fit = None
+
     def misfit(log_tau_empty):
+        nonlocal fit
         grid, table = family.table(float(np.exp(log_tau_empty)))
-        return float(np.median(fit_wells(grid, table, traces, n_rounds=3).residual))
+        # What fitted with another time constant is a good start.
+        fit = fit_wells(grid, table, traces, start=fit, n_rounds=3)
+        return float(np.median(fit.residual))
 
     if not near:
         coarse = np.linspace(np.log(least_s), np.log(most_s), 9)
@@ -191,18 +196,25 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
     return float(np.exp(minimize_scalar(misfit, bounds=bounds, method="bounded", options={"xatol": 0.01}).x))
 
 
-def frame_weights(grid, table, traces, fit, usable, weights, counts):
+def frame_weights(grid, table, flows, fit, usable, weights, counts):
     """Weights of frames: base frames averaged, less where the model fails (late frames of real chips).
 
     Parameters
     ----------
+    grid, table, fit
+        Backgrounds (`stacked_table`, with `weights`), and how wells were fitted by them.
+    flows : list of ndarray of shape (n_frames, n_wells)
     weights : ndarray of shape (n_frames,)
-        Weights that `traces` and `table` carry.
+        Weights that `table` carries.
     counts : ndarray of shape (n_frames,)
         Base frames in each frame, 0 for frames that are left out.
     """
-    left = traces - fit.gain[:, None] * grid.place(fit.log_tau, fit.delay_s).read(table).T
-    left = left[usable].reshape(usable.sum(), -1, len(weights))
+    some = np.flatnonzero(usable)
+    # A few hundred wells tell their median.
+    some = some[:: max(1, len(some) // MOST_JUDGED)]
+    background = grid.place(fit.log_tau[some], fit.delay_s[some]).read(table).T
+    left = stacked([flow[:, some] for flow in flows], weights) - fit.gain[some, None].astype(np.float32) * background
+    left = left.reshape(len(some), -1, len(weights))
     power = np.median(np.mean(left**2, axis=1), axis=0) / np.maximum(weights, 1e-6) * counts
     return counts / np.maximum(1.0, power / (1.3 * np.quantile(power[counts > 0], 0.25) + 1e-9))
 

@@ -1,11 +1,12 @@
 """Bead finding in one region: how each well responds, and which key it shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.sigproc.empties import mean_empty, sort_wells, stacked, stacked_table, wide_grid
+from ionanalysis.sigproc.family import BackgroundFamily
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import common_zeros, score_key
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_wells
@@ -75,6 +76,15 @@ class RegionBeads:
     key_signal: np.ndarray
     noise: float
     key_traces: np.ndarray
+
+    def with_stored_frames(self, merging):
+        """The same for stored frames instead of merged ones (`FrameMerging`)."""
+        weight, traces = merging.spread(self.frame_weight), merging.interpolated(self.key_traces)
+        return replace(self, frame_weight=weight, key_traces=traces)
+
+    def with_merged_frames(self, merging):
+        """The same for merged frames, as far as signals need it."""
+        return replace(self, frame_weight=merging.merge_weight(self.frame_weight))
 
 
 def find_region_beads(traces, keys, options):
@@ -244,12 +254,11 @@ def _refit(model, keys, key_index, sorting):
         zeros = keys[index].zeros if index >= 0 else np.arange(n_flows)
         if not len(wells) or not len(zeros):
             continue
-        means = [model.means[flow] for flow in zeros]
-        table = stacked_table(model.grid, model.clock, means, model.tau_empty_s, model.weight)
-        traces = stacked([model.flows[flow][:, wells] for flow in zeros], model.weight)
-        start = model.fit.at(wells)
-        prior = Prior(start, gain_sd=0.05, log_tau_sd=0.3, delay_sd_s=DELAY_SD_S)
-        found = fit_wells(model.grid, table, traces, prior=prior, noise=max(sorting.noise, 1e-3))
+        family = BackgroundFamily.of([model.means[flow] for flow in zeros], model.clock, model.weight)
+        grid, table = family.table(model.tau_empty_s)
+        seen = family.seen([model.flows[flow][:, wells] for flow in zeros], model.weight)
+        prior = Prior(model.fit.at(wells), gain_sd=0.05, log_tau_sd=0.3, delay_sd_s=DELAY_SD_S)
+        found = fit_wells(grid, table, seen, prior=prior, noise=max(sorting.noise, 1e-3))
         gain[wells], log_tau[wells], residual[wells], delay[wells] = (
             found.gain,
             found.log_tau,

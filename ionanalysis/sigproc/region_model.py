@@ -29,8 +29,8 @@ class RegionSample:
     clock : FrameClock
     wells : ndarray of shape (n_sample,), int
         Indices in the region: live wells and duds.
-    frames : list of ndarray of shape (n_frames, n_sample), int16
-        As stored, one array per flow.
+    frames : list of ndarray of shape (n_frames, n_sample), float32
+        Counts above the first stored frame, one array per flow.
     empties : list of ndarray of shape (n_frames,), float64
         Mean empty trace of each flow, counts above its first frame.
     bases : ndarray of shape (n_flows,), int8
@@ -54,6 +54,8 @@ class RegionModel:
     ----------
     plans : tuple of FilterPlan
         For A, C, G, T.
+    grid : ResponseGrid
+        Theirs.
     mean_log_tau : float
         Where the first of the dark traces holds.
     scale : HomopolymerScale
@@ -62,6 +64,7 @@ class RegionModel:
     """
 
     plans: tuple
+    grid: ResponseGrid
     mean_log_tau: float
     scale: HomopolymerScale
     onsets_s: np.ndarray
@@ -84,7 +87,7 @@ def learn_region(sample, beads):
     live = signal[:, learner.kind >= 0]
     first_flow = max(key.n_flows for key in sample.keys) + 1
     scale = learn_scale(live, sample.bases, first_flow)
-    return RegionModel(tuple(learner.plans()), learner.mean_log_tau, scale, learner.onsets)
+    return RegionModel(tuple(learner.plans()), learner.grid, learner.mean_log_tau, scale, learner.onsets)
 
 
 class _Learner:
@@ -137,8 +140,7 @@ class _Learner:
         """What a flow has beyond the background, root-weighted and `centred`: (n_sample, n_frames)."""
         table = centred(self.operator @ self.sample.empties[flow], self.weight)
         background = self.grid.place(self.fit.log_tau, self.fit.delay_s).read(table).T
-        frames = self.sample.frames[flow]
-        traces = centred((frames - frames[:1]).T.astype(np.float32), self.weight)
+        traces = centred(self.sample.frames[flow].T, self.weight)
         return (traces - self.fit.gain[:, None] * background).astype(np.float32)
 
     def _known_zeros(self):

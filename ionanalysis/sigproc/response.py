@@ -65,18 +65,25 @@ class ResponseGrid:
         """Where wells lie in the grid; wells outside are moved to its border."""
         tau_node, tau_step = _cell(self.log_taus, log_tau)
         delay_node, delay_step = _cell(self.delays_s, delay_s)
-        return Places(self, tau_node, tau_step, delay_node, delay_step)
+        return Places(tau_node, delay_node, _cubic(tau_step), _cubic(delay_step))
 
 
 @dataclass(frozen=True)
 class Places:
-    """Positions of wells in a grid: first of four nodes, and fraction between the second and third."""
+    """Positions of wells in a grid.
 
-    grid: ResponseGrid
+    Parameters
+    ----------
+    tau_node, delay_node : ndarray of shape (n_wells,), int32
+        First of four nodes.
+    tau_weight, delay_weight : ndarray of shape (4, n_wells), float32
+        Weights of the four nodes.
+    """
+
     tau_node: np.ndarray
-    tau_step: np.ndarray
     delay_node: np.ndarray
-    delay_step: np.ndarray
+    tau_weight: np.ndarray
+    delay_weight: np.ndarray
 
     def read(self, table):
         """Values of every well, float32 of shape (n_values, n_wells), from (n_taus, n_delays, n_values).
@@ -84,15 +91,13 @@ class Places:
         Those of a well lie side by side in memory.
         """
         out = np.empty((len(self.tau_node), table.shape[2]), np.float32)
-        kernels.interpolate_table(
-            np.ascontiguousarray(table, np.float32),
-            self.tau_node,
-            self.delay_node,
-            np.ascontiguousarray(_cubic(self.tau_step), np.float32),
-            np.ascontiguousarray(_cubic(self.delay_step), np.float32),
-            out,
-        )
+        kernels.interpolate_table(np.ascontiguousarray(table, np.float32), *self.kernel_args, out)
         return out.T
+
+    @property
+    def kernel_args(self):
+        """As kernels take them."""
+        return self.tau_node, self.delay_node, self.tau_weight, self.delay_weight
 
 
 def _nodes(bounds, step):
@@ -109,7 +114,7 @@ def _cell(nodes, values):
 
 
 def _cubic(step):
-    """Weights of four evenly spaced nodes for a point `step` after the second: Lagrange, exact for cubics."""
+    """Weights of four evenly spaced nodes for points `step` after the second: Lagrange, exact for cubics; float32."""
     s = np.asarray(step)
     return np.array(
         [
@@ -117,5 +122,6 @@ def _cubic(step):
             (s + 1) * (s - 1) * (s - 2) / 2,
             -(s + 1) * s * (s - 2) / 2,
             (s + 1) * s * (s - 1) / 6,
-        ]
+        ],
+        np.float32,
     )
