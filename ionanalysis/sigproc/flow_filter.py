@@ -56,13 +56,13 @@ class FlowModel:
     hydrogen: np.ndarray
     dark: np.ndarray
 
-    def plan(self, empty, operator):
+    def plan(self, flow_delay, operator):
         """Filters for the flows of a nucleotide.
 
         Parameters
         ----------
-        empty : ndarray of shape (n_frames,)
-            Typical empty trace of the nucleotide, from which the delay of a flow is told.
+        flow_delay : FlowDelay
+            Tells the delay of the nucleotide's flows.
         operator : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
             From empty traces to backgrounds at each node.
 
@@ -87,7 +87,7 @@ class FlowModel:
         against = (filters[:, :, None, :] @ operator)[:, :, 0, :]
         return FilterPlan(
             self.grid,
-            FlowDelay.of(self.clock, empty, self.weight),
+            flow_delay,
             basis.astype(np.float32),
             np.ascontiguousarray(fixed, np.float32),
             against.astype(np.float32),

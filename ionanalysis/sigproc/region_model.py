@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ionanalysis.io.mask import WellFlag
-from ionanalysis.sigproc.flow_filter import FlowModel
+from ionanalysis.sigproc.flow_filter import FlowDelay, FlowModel, PlacedWells
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.nuisance import LEAST_TRACES, NuisanceFit
@@ -120,8 +120,12 @@ class _Learner:
             )
             for _ in range(4)
         ]
+        wells = np.arange(len(sample.wells))
+        self.placed = PlacedWells.of(wells, self.grid, self.fit, self.mean_log_tau)
         self.operator = self.grid.buffered(sample.clock, np.eye(n_frames), beads.tau_empty_s)
+        self.flow_delays = [FlowDelay.of(sample.clock, self._mean_empty(nuc), self.weight) for nuc in range(4)]
         self.zeros = self._known_zeros()
+        self.zero_nuisance: NuisanceFit | None = None
         self.left = [self._residual(flow) for flow in range(len(sample.frames))]
 
     def _onset(self, nuc):
@@ -139,9 +143,12 @@ class _Learner:
     def _residual(self, flow):
         """What a flow has beyond the background, root-weighted and `centred`: (n_sample, n_frames)."""
         table = centred(self.operator @ self.sample.empties[flow], self.weight)
-        background = self.grid.place(self.fit.log_tau, self.fit.delay_s).read(table).T
-        traces = centred(self.sample.frames[flow].T, self.weight)
-        return (traces - self.fit.gain[:, None] * background).astype(np.float32)
+        background = self.placed.places.read(table).T
+        background *= self.placed.gain[:, None]
+        traces = self.sample.frames[flow].T
+        mean = traces @ (self.weight / max(self.weight.sum(), 1e-9)).astype(np.float32)
+        left = (traces - mean[:, None]) * np.sqrt(self.weight).astype(np.float32)
+        return left - background
 
     def _known_zeros(self):
         """For each flow, the sampled wells that take no base in it: bool of shape (n_flows, n_sample).
@@ -160,8 +167,9 @@ class _Learner:
         return zeros
 
     def learn_dark(self):
-        """Mean of what known 0-mers leave, per nucleotide: constant, and along the time constant."""
+        """Mean of what known 0-mers leave, per nucleotide: constant, and along the time constant; it is taken off."""
         root = np.sqrt(np.maximum(self.weight, 1e-9))
+        shape = np.stack([np.ones(len(self.kind)), self.fit.log_tau - self.mean_log_tau], axis=1).astype(np.float32)
         for nuc in range(4):
             rows, places = [], []
             for flow in np.flatnonzero(self.sample.bases == nuc):
@@ -175,41 +183,40 @@ class _Learner:
             normal = design.T @ design + np.diag([0.0, 1.0])
             dark = np.linalg.solve(normal, design.T @ left) / root
             self._change(nuc, dark=dark)
+            taken = shape @ (dark * np.sqrt(self.weight)).astype(np.float32)
+            for flow in np.flatnonzero(self.sample.bases == nuc):
+                self.left[flow] -= taken
 
     def _change(self, nuc, **changes):
         self.models[nuc] = replace(self.models[nuc], **changes)
 
-    def without_dark(self, flow):
-        """Residuals of a flow without the dark traces."""
-        dark = self.models[self.sample.bases[flow]].dark
-        root = np.sqrt(self.weight)
-        place = (self.fit.log_tau - self.mean_log_tau)[:, None]
-        return self.left[flow] - (dark[0] + place * dark[1]) * root
-
     def learn_nuisance(self, signal=None):
         """What residuals have in common: of known 0-mers and, where `signal` is known, of 1-mers."""
-        fit = NuisanceFit(self.weight)
-        for flow, zero in enumerate(self.zeros):
-            fit.add(self.without_dark(flow)[zero])
+        if self.zero_nuisance is None:
+            # What 0-mers leave does not change any more.
+            self.zero_nuisance = NuisanceFit(self.weight)
+            for flow, zero in enumerate(self.zeros):
+                self.zero_nuisance.add(self.left[flow][zero])
+        fit = self.zero_nuisance.copy()
         if signal is not None:
             tables = self._template_tables()
             for flow, chosen in self.one_mers(signal):
                 amplitude = signal[flow, chosen] * self.size[chosen]
-                places = self.grid.place(self.fit.log_tau[chosen], self.fit.delay_s[chosen])
-                template = places.read(tables[self.sample.bases[flow]]).T
-                fit.add(self.without_dark(flow)[chosen] - amplitude[:, None] * template, kind=1)
+                template = self.placed.places.at(chosen).read(tables[self.sample.bases[flow]]).T
+                fit.add(self.left[flow][chosen] - amplitude[:, None] * template, kind=1)
         found = fit.solve(self.noise)
         for nuc in range(4):
             self._change(nuc, nuisance=found)
 
     def _template_tables(self):
         """Trace of one base of each nucleotide, root-weighted and `centred`, at each node of the grid."""
-        return [centred(self.grid.released(self.sample.clock, model.hydrogen), self.weight) for model in self.models]
+        traces = [self.grid.released(self.sample.clock, model.hydrogen) for model in self.models]
+        return [centred(one, self.weight).astype(np.float32) for one in traces]
 
-    def one_mers(self, signal):
+    def one_mers(self, signal, peaks=None):
         """Yield each flow whose 1-mers show, and the live wells of the sample that take one base in it."""
         live = np.flatnonzero(self.kind >= 0)
-        peaks = one_mer_peaks(signal[:, live])
+        peaks = one_mer_peaks(signal[:, live]) if peaks is None else peaks
         for flow in np.flatnonzero(np.isfinite(peaks)):
             yield flow, live[np.abs(signal[flow, live] / peaks[flow] - 1) < 0.25]
 
@@ -221,7 +228,7 @@ class _Learner:
             for flow in key.ones if len(chosen) else ():
                 amplitude = self.size[chosen] * key.expected[flow]
                 fits[self.sample.bases[flow]].add(
-                    self.without_dark(flow)[chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
+                    self.left[flow][chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
                 )
         self._solve(fits, least_mass=10.0)
 
@@ -239,7 +246,7 @@ class _Learner:
 
     def plans(self):
         """Filters of each nucleotide, with what is known so far."""
-        return [model.plan(self._mean_empty(nuc), self.operator) for nuc, model in enumerate(self.models)]
+        return [model.plan(delay, self.operator) for delay, model in zip(self.flow_delays, self.models, strict=True)]
 
     def measure(self, *, levelled=False):
         """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated.
@@ -249,8 +256,8 @@ class _Learner:
         plans = self.plans()
         found = np.empty((len(self.sample.frames), len(self.kind)), np.float32)
         for flow, base in enumerate(self.sample.bases):
-            frames, empty = self.sample.frames[flow], self.sample.empties[flow]
-            found[flow] = plans[base].amplitudes(frames, empty, self.fit, self.mean_log_tau)
+            projections = plans[base].basis @ self.sample.frames[flow]
+            found[flow] = plans[base].combined(projections, self.sample.empties[flow], self.placed)
         if levelled:
             self._take_level_off(found)
         for index, key in enumerate(self.sample.keys):
@@ -270,10 +277,10 @@ class _Learner:
         live = np.flatnonzero(self.kind >= 0)
         peaks = one_mer_peaks(signal[:, live])
         fits = [HydrogenFit(self.sample.clock, self.weight) for _ in range(4)]
-        for flow, chosen in self.one_mers(signal):
+        for flow, chosen in self.one_mers(signal, peaks):
             amplitude = signal[flow, chosen] * self.size[chosen]
             fits[self.sample.bases[flow]].add(
-                self.without_dark(flow)[chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
+                self.left[flow][chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
             )
         self._solve(fits, least_mass=30.0)
         level = self._levels(peaks)

@@ -94,6 +94,11 @@ class Places:
         kernels.interpolate_table(np.ascontiguousarray(table, np.float32), *self.kernel_args, out)
         return out.T
 
+    def at(self, wells):
+        """The same for a selection of wells."""
+        weights = (np.ascontiguousarray(part[:, wells]) for part in (self.tau_weight, self.delay_weight))
+        return Places(self.tau_node[wells], self.delay_node[wells], *weights)
+
     @property
     def kernel_args(self):
         """As kernels take them."""
