@@ -11,6 +11,7 @@ from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.options.sigproc import BeadfindOptions
 from ionanalysis.sigproc.beadmap import BeadMap
+from ionanalysis.sigproc.flow_filter import N_VECTORS, take_in
 from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows
 from ionanalysis.sigproc.merging import FrameMerging
@@ -207,17 +208,16 @@ def _one_region(tile, images, clock, beadfind, keys, options):
 
 def _onset(frames, end_times_ms, clock):
     """Onset of a flow, seconds; as float32, which its file keeps."""
-    frames = frames.reshape(len(frames), -1)
-    pinned = (frames.min(axis=0) <= PINNED_LOW) | (frames.max(axis=0) >= PINNED_HIGH)
-    if pinned.all():
+    everyone = np.ones(frames.shape[1] * frames.shape[2], bool)
+    mean = take_in(frames, np.zeros((N_VECTORS, len(frames))), PINNED_LOW, PINNED_HIGH, everyone).mean
+    if mean is None:
         return np.float32(np.nan)
-    mean = (frames.sum(axis=1, where=~pinned, dtype=np.int64) - frames[0].sum(where=~pinned, dtype=np.int64)) / (~pinned).sum()
     return np.float32(hinge_t0(mean, end_times_ms, clock.base_s * 1000, width=4, slopes=T0_SLOPES) / 1000)
 
 
 def _step_onset(frames, clock):
     """When the bead-find image begins to move, seconds."""
-    mean = np.median(frames.reshape(len(frames), -1)[:, ::7], axis=1)
+    mean = np.median(frames[:, ::4].reshape(len(frames), -1), axis=1)
     return clock.mid_s[np.argmax(np.abs(mean - mean[0]) > 0.05 * np.ptp(mean))]
 
 

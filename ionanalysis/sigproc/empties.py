@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ionanalysis.sigproc.family import DELAY_RANGE_S, BackgroundFamily
+from ionanalysis.sigproc.family import DELAY_RANGE_S, TAU_RANGE_S, BackgroundFamily
 from ionanalysis.sigproc.frames import BLUR_STEP_S, blur_operators
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fit_wells
+
+NEAR_SHARE = 0.74
+"""A search for the empties' time constant near another looks at most so far below it, and as far above."""
 
 MOST_JUDGED = 500
 """Wells that the weights of frames are told from."""
@@ -73,7 +76,9 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
         if len(candidates) == 0:
             candidates = np.flatnonzero(usable)
         sample = candidates[:: max(1, len(candidates) // 150)]
-        family = BackgroundFamily.of(means, clock, weights)
+        # A search near what the round before found needs no more than times near it.
+        bounds = (NEAR_SHARE * tau_empty, tau_empty / NEAR_SHARE) if tau_empty else TAU_RANGE_S
+        family = BackgroundFamily.of(means, clock, weights, bounds)
         seen = family.seen(flows, weights)
         tau_empty = find_tau_empty(family, seen.at(sample), tau_empty or None)
         grid, table = family.table(tau_empty)
@@ -174,7 +179,7 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
     traces : Projected
         The sampled wells.
     near : float
-        What an earlier round found, seconds: only times within 30 % of it are looked at. 0: all are.
+        What an earlier round found, seconds: only times near it are looked at. 0: all are.
     """
     from scipy.optimize import minimize_scalar
 
@@ -192,7 +197,7 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
         best = int(np.argmin([misfit(value) for value in coarse]))
         bounds = coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]
     else:
-        bounds = np.clip(np.log(near) + np.array([-0.3, 0.3]), np.log(least_s), np.log(most_s))
+        bounds = np.clip(np.log(near) + np.log(NEAR_SHARE) * np.array([1, -1]), np.log(least_s), np.log(most_s))
     return float(np.exp(minimize_scalar(misfit, bounds=bounds, method="bounded", options={"xatol": 0.01}).x))
 
 
@@ -243,6 +248,9 @@ def _fastest(flows, clock, usable, weights):
     return chosen & usable
 
 
+_N_BINS = 400
+
+
 def two_classes(values, usable, *, n_rounds=50):
     """Mixture of two normal classes on a line.
 
@@ -263,13 +271,20 @@ def two_classes(values, usable, *, n_rounds=50):
     floor = 1e-3 + 0.02 * (mean[1] - mean[0])
     sd = np.maximum([low.std(), high.std()], floor)
     share = np.array([len(low), len(high)]) / len(seen)
+    # A fine histogram stands for the wells: their number does not matter then.
+    counts, edges = np.histogram(seen, bins=_N_BINS)
+    binned = np.histogram(seen, bins=edges, weights=seen)[0][counts > 0] / counts[counts > 0]
+    counts = counts[counts > 0]
     for _ in range(n_rounds):
-        weight = _responsibility(seen, mean, sd, share)
-        weight = np.stack([1 - weight, weight])
+        former = mean
+        upper = _responsibility(binned, mean, sd, share) * counts
+        weight = np.stack([counts - upper, upper])
         total = weight.sum(axis=1) + 1e-9
         share = total / total.sum()
-        mean = weight @ seen / total
-        sd = np.maximum(np.sqrt((weight * (seen - mean[:, None]) ** 2).sum(axis=1) / total), floor)
+        mean = weight @ binned / total
+        sd = np.maximum(np.sqrt((weight * (binned - mean[:, None]) ** 2).sum(axis=1) / total), floor)
+        if np.abs(mean - former).max() < 1e-5:
+            break
     separation = (mean[1] - mean[0]) / np.sqrt((sd**2).mean())
     if separation < 2.2:
         return np.full(len(values), 0.5), 0.0

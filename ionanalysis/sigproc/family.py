@@ -40,9 +40,12 @@ class BackgroundFamily:
     basis: np.ndarray
 
     @classmethod
-    def of(cls, means, clock, weights):
-        """Family of the empty traces `means` of some flows, `centred` with `weights`."""
-        least, most = np.log(TAU_RANGE_S)
+    def of(cls, means, clock, weights, tau_range_s=TAU_RANGE_S):
+        """Family of the empty traces `means` of some flows, `centred` with `weights`.
+
+        `tau_range_s` says between which time constants that of the empties lies.
+        """
+        least, most = np.log(tau_range_s)
         grid = ResponseGrid.covering(
             (least - 0.3, most + 1.6),
             (-DELAY_RANGE_S, DELAY_RANGE_S),

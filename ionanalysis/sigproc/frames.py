@@ -201,6 +201,7 @@ def hinge_t0(trace, times_ms, base_ms, *, width, slopes, latest_ms=3000.0):
 
 
 def _line(x, y):
-    slope, intercept = np.polyfit(x - x.mean(), y, 1)
-    line = slope, intercept - slope * x.mean()
-    return line, float(((line[0] * x + line[1] - y) ** 2).sum())
+    """Slope and intercept of the least-squares line, and the sum of squares that it leaves."""
+    along, across = x - x.mean(), y - y.mean()
+    slope = along @ across / (along @ along)
+    return (slope, y.mean() - slope * x.mean()), float(((across - slope * along) ** 2).sum())

@@ -94,6 +94,15 @@ class Places:
         kernels.interpolate_table(np.ascontiguousarray(table, np.float32), *self.kernel_args, out)
         return out.T
 
+    def sums(self, amounts, shape):
+        """How much of each node all wells together read, by `amounts` of each: float64 of `shape`."""
+        total = np.zeros(shape[0] * shape[1])
+        for i, along in enumerate(self.tau_weight):
+            for j, across in enumerate(self.delay_weight):
+                node = (self.tau_node + i) * shape[1] + self.delay_node + j
+                total += np.bincount(node, amounts * along * across, len(total))
+        return total.reshape(shape)
+
     def at(self, wells):
         """The same for a selection of wells."""
         weights = (np.ascontiguousarray(part[:, wells]) for part in (self.tau_weight, self.delay_weight))

@@ -162,7 +162,9 @@ def fit_surface(rows, cols, values, shape, *, order=2, keep=None):
         order -= 1
     design = _polynomial(rows, cols, shape, order)
     for _ in range(3):
-        coefficients = np.linalg.lstsq(design[good], values[good], rcond=None)[0]
+        some = design[good]
+        # Coordinates reach from -1 to 1, so that normal equations do.
+        coefficients = np.linalg.lstsq(some.T @ some, some.T @ values[good], rcond=None)[0]
         left = values - design @ coefficients
         spread = 1.4826 * np.median(np.abs(left[good]))
         good = good & (np.abs(left) <= 3.5 * spread + 1e-12)
@@ -173,4 +175,8 @@ def fit_surface(rows, cols, values, shape, *, order=2, keep=None):
 def _polynomial(rows, cols, shape, order):
     y = 2.0 * np.asarray(rows) / max(shape[0] - 1, 1) - 1
     x = 2.0 * np.asarray(cols) / max(shape[1] - 1, 1) - 1
-    return np.stack([y**i * x**j for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
+    ys, xs = [np.ones(len(y)), y], [np.ones(len(x)), x]
+    for _ in range(order - 1):
+        ys.append(ys[-1] * y)
+        xs.append(xs[-1] * x)
+    return np.stack([ys[i] * xs[j] for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
