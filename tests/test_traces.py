@@ -63,7 +63,7 @@ def test_table_reading_matches_its_twin(variant):
     table = rng.normal(size=(6, 7, 5)).astype(np.float32)
     tau_node, delay_node = rng.integers(0, 3, 50).astype(np.int32), rng.integers(0, 4, 50).astype(np.int32)
     tau_weight, delay_weight = rng.normal(size=(2, 4, 50)).astype(np.float32)
-    values = np.empty((5, 50), np.float32)
+    values = np.empty((50, 5), np.float32)
     args = table, tau_node, delay_node, tau_weight, delay_weight
     kernel("traces", variant).interpolate_table(*args, values)
     assert_allclose(values, twins.interpolate_table(*args), rtol=1e-4, atol=1e-4)

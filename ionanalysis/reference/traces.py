@@ -11,7 +11,7 @@ def project_traces(frames, reference, vectors):
 def interpolate_table(table, tau_node, delay_node, tau_weight, delay_weight):
     taus = tau_node[:, None, None] + np.arange(4)[:, None]
     delays = delay_node[:, None, None] + np.arange(4)
-    return np.einsum("iw,jw,wijv->vw", tau_weight, delay_weight, table[taus, delays]).astype(np.float32)
+    return np.einsum("iw,jw,wijv->wv", tau_weight, delay_weight, table[taus, delays]).astype(np.float32)
 
 
 def pinned_wells(frames, low, high):

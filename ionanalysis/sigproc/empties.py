@@ -4,9 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ionanalysis.sigproc.family import DELAY_RANGE_S, BackgroundFamily
+from ionanalysis.sigproc.family import DELAY_RANGE_S, TAU_RANGE_S, BackgroundFamily
+from ionanalysis.sigproc.frames import BLUR_STEP_S, blur_operators
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fit_wells
+
+NEAR_SHARE = 0.74
+"""A search for the empties' time constant near another looks at most so far below it, and as far above."""
+
+MOST_JUDGED = 500
+"""Wells that the weights of frames are told from."""
 
 WINDOW_S = 5.0
 """Frames later than this after the onset of the bulk are not used: on real chips they hold the wash."""
@@ -59,10 +66,9 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
     """
     counts = _frames_that_tell(flows, clock, usable)
     weights = counts
-    traces = stacked(flows, weights)
     fast = _fastest(flows, clock, usable, weights)
-    delay = np.zeros(traces.shape[0])
-    tau_empty = 0.0
+    delay = np.zeros(flows[0].shape[1])
+    tau_empty, fit = 0.0, None
     for round_number in range(n_rounds):
         blur = blur_matrix(delay[fast], clock)
         means = [sharpened(flow[:, fast].mean(axis=1, dtype=np.float64), blur) for flow in flows]
@@ -70,16 +76,16 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
         if len(candidates) == 0:
             candidates = np.flatnonzero(usable)
         sample = candidates[:: max(1, len(candidates) // 150)]
-        family = BackgroundFamily.of(means, clock, weights)
-        seen = family.project(traces)
+        # A search near what the round before found needs no more than times near it.
+        bounds = (NEAR_SHARE * tau_empty, tau_empty / NEAR_SHARE) if tau_empty else TAU_RANGE_S
+        family = BackgroundFamily.of(means, clock, weights, bounds)
+        seen = family.seen(flows, weights)
         tau_empty = find_tau_empty(family, seen.at(sample), tau_empty or None)
         grid, table = family.table(tau_empty)
-        fit = fit_wells(grid, table, seen)
+        fit = fit_wells(grid, table, seen, start=fit)
         delay = _smooth_delays(fit.delay_s, fast, usable, shape, has_classes=round_number > 0)
-        fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay))
-        table = family.unfolded(table)
-        weights = frame_weights(grid, table, traces, fit, usable, weights, counts)
-        traces = stacked(flows, weights)
+        fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay), n_rounds=3)
+        weights = frame_weights(grid, family.unfolded(table), flows, fit, usable, weights, counts)
         probability, separation = two_classes(fit.log_tau, usable)
         found = usable & (probability < 0.5)
         if separation == 0 or found.sum() < 10:
@@ -148,9 +154,12 @@ def mean_empty(flow, chosen, delay_s, clock):
 
 def blur_matrix(delay_s, clock):
     """What averaging over wells of these delays does to a trace: float64 of shape (n_frames, n_frames)."""
-    counts, edges = np.histogram(delay_s, bins=16)
-    middles = (edges[1:] + edges[:-1]) / 2
-    return clock.averaged(clock.fine_mixture(middles, counts / counts.sum()))
+    operators = blur_operators(clock)
+    place = np.clip(np.asarray(delay_s) / BLUR_STEP_S + (len(operators) - 1) / 2, 0, len(operators) - 1.001)
+    node = place.astype(int)
+    # Between two operators lies nearly their weighted mean: delays are small beside frames.
+    share = np.bincount(node, 1 - place + node, len(operators)) + np.bincount(node + 1, place - node, len(operators))
+    return np.tensordot(share / max(len(place), 1), operators, axes=1)
 
 
 def sharpened(mean, blur):
@@ -170,35 +179,47 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
     traces : Projected
         The sampled wells.
     near : float
-        What an earlier round found, seconds: only times within 30 % of it are looked at. 0: all are.
+        What an earlier round found, seconds: only times near it are looked at. 0: all are.
     """
     from scipy.optimize import minimize_scalar
 
+    fit = None
+
     def misfit(log_tau_empty):
+        nonlocal fit
         grid, table = family.table(float(np.exp(log_tau_empty)))
-        return float(np.median(fit_wells(grid, table, traces, n_rounds=3).residual))
+        # What fitted with another time constant is a good start.
+        fit = fit_wells(grid, table, traces, start=fit, n_rounds=3)
+        return float(np.median(fit.residual))
 
     if not near:
         coarse = np.linspace(np.log(least_s), np.log(most_s), 9)
         best = int(np.argmin([misfit(value) for value in coarse]))
         bounds = coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]
     else:
-        bounds = np.clip(np.log(near) + np.array([-0.3, 0.3]), np.log(least_s), np.log(most_s))
+        bounds = np.clip(np.log(near) + np.log(NEAR_SHARE) * np.array([1, -1]), np.log(least_s), np.log(most_s))
     return float(np.exp(minimize_scalar(misfit, bounds=bounds, method="bounded", options={"xatol": 0.01}).x))
 
 
-def frame_weights(grid, table, traces, fit, usable, weights, counts):
+def frame_weights(grid, table, flows, fit, usable, weights, counts):
     """Weights of frames: base frames averaged, less where the model fails (late frames of real chips).
 
     Parameters
     ----------
+    grid, table, fit
+        Backgrounds (`stacked_table`, with `weights`), and how wells were fitted by them.
+    flows : list of ndarray of shape (n_frames, n_wells)
     weights : ndarray of shape (n_frames,)
-        Weights that `traces` and `table` carry.
+        Weights that `table` carries.
     counts : ndarray of shape (n_frames,)
         Base frames in each frame, 0 for frames that are left out.
     """
-    left = traces - fit.gain[:, None] * grid.place(fit.log_tau, fit.delay_s).read(table).T
-    left = left[usable].reshape(usable.sum(), -1, len(weights))
+    some = np.flatnonzero(usable)
+    # A few hundred wells tell their median.
+    some = some[:: max(1, len(some) // MOST_JUDGED)]
+    background = grid.place(fit.log_tau[some], fit.delay_s[some]).read(table).T
+    left = stacked([flow[:, some] for flow in flows], weights) - fit.gain[some, None].astype(np.float32) * background
+    left = left.reshape(len(some), -1, len(weights))
     power = np.median(np.mean(left**2, axis=1), axis=0) / np.maximum(weights, 1e-6) * counts
     return counts / np.maximum(1.0, power / (1.3 * np.quantile(power[counts > 0], 0.25) + 1e-9))
 
@@ -227,6 +248,9 @@ def _fastest(flows, clock, usable, weights):
     return chosen & usable
 
 
+_N_BINS = 400
+
+
 def two_classes(values, usable, *, n_rounds=50):
     """Mixture of two normal classes on a line.
 
@@ -247,13 +271,20 @@ def two_classes(values, usable, *, n_rounds=50):
     floor = 1e-3 + 0.02 * (mean[1] - mean[0])
     sd = np.maximum([low.std(), high.std()], floor)
     share = np.array([len(low), len(high)]) / len(seen)
+    # A fine histogram stands for the wells: their number does not matter then.
+    counts, edges = np.histogram(seen, bins=_N_BINS)
+    binned = np.histogram(seen, bins=edges, weights=seen)[0][counts > 0] / counts[counts > 0]
+    counts = counts[counts > 0]
     for _ in range(n_rounds):
-        weight = _responsibility(seen, mean, sd, share)
-        weight = np.stack([1 - weight, weight])
+        former = mean
+        upper = _responsibility(binned, mean, sd, share) * counts
+        weight = np.stack([counts - upper, upper])
         total = weight.sum(axis=1) + 1e-9
         share = total / total.sum()
-        mean = weight @ seen / total
-        sd = np.maximum(np.sqrt((weight * (seen - mean[:, None]) ** 2).sum(axis=1) / total), floor)
+        mean = weight @ binned / total
+        sd = np.maximum(np.sqrt((weight * (binned - mean[:, None]) ** 2).sum(axis=1) / total), floor)
+        if np.abs(mean - former).max() < 1e-5:
+            break
     separation = (mean[1] - mean[0]) / np.sqrt((sd**2).mean())
     if separation < 2.2:
         return np.full(len(values), 0.5), 0.0

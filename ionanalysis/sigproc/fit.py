@@ -9,13 +9,15 @@ from ionanalysis.errors import InputError
 from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import Mask, WellFlag
 from ionanalysis.options.sigproc import SignalOptions
-from ionanalysis.sigproc.beadfind import cut_frames, find_beads, find_pinned, read_image, run_keys
+from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, cut_frames, find_beads, read_image, run_keys
 from ionanalysis.sigproc.buffer_drift import BufferDrift, quiet_wells
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
+from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
 from ionanalysis.sigproc.keys import key_gain
+from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_model import RegionSample, learn_region
 from ionanalysis.sigproc.signals import Signals
@@ -85,9 +87,12 @@ class SignalFitter:
         run.expect_flows()
         self.keys = run_keys(run)
         self.shape = (beads.block.n_rows, beads.block.n_cols)
-        self.regions = [beads.region(index) for index in range(len(beads.tiles))]
-        self.references = [_references(region) for region in self.regions]
+        self.clock = FrameClock.of(run.flow(0, slice(0, 1), slice(0, 1)))
+        self.mergings = [FrameMerging.around(self.clock, onset_s) for onset_s in beads.t0_s]
+        self.regions = [beads.region(index).with_merged_frames(merging) for index, merging in enumerate(self.mergings)]
+        self.references = [(region.flags & WellFlag.REFERENCE) > 0 for region in self.regions]
         self.models: list = [None] * len(self.regions)
+        self._placed: list = [None] * len(self.regions)
         self.size = np.ones(self.shape, np.float32)
         self.live = beads.mask.matches(WellFlag.LIVE)
         self._measured = beads.mask.matches(WellFlag.LIVE | WellFlag.DUD)
@@ -97,11 +102,10 @@ class SignalFitter:
         """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
         self._executor_context = region_threads(n_threads)
-        self.clock = FrameClock.of(run.flow(0, slice(0, 1), slice(0, 1)))
         # Wells that pin later are too few to change the blur.
         self.blurs = [
-            blur_matrix(region.fit.delay_s[wells], self.clock) if len(wells) else None
-            for region, wells in zip(self.regions, self.references, strict=True)
+            blur_matrix(region.fit.delay_s[wells], merging.merged) if wells.any() else None
+            for region, wells, merging in zip(self.regions, self.references, self.mergings, strict=True)
         ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
@@ -126,6 +130,10 @@ class SignalFitter:
                 empties[index].append(empty)
         work = partial(self._learn_one, samples=samples, frames=frames, empties=empties)
         self.models = list(self._each(work))
+        for index, (region, model) in enumerate(zip(self.regions, self.models, strict=True)):
+            if model is not None:
+                wells = np.flatnonzero((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0)
+                self._placed[index] = PlacedWells.of(wells, model.grid, region.fit.at(wells), model.mean_log_tau)
         self._learn_from_keys()
 
     def flows(self):
@@ -184,7 +192,7 @@ class SignalFitter:
     def _sample_wells(self, region, n_flows):
         """Wells of a region that it is learned from: live ones evenly over the region, and duds."""
         n_frames = len(region.frame_weight)
-        affordable = SAMPLE_BYTES // (2 * n_frames * n_flows * max(len(self.regions), 1))
+        affordable = SAMPLE_BYTES // (4 * n_frames * n_flows * max(len(self.regions), 1))
         most = int(np.clip(affordable, 60, self.options.learning_wells))
         live = _evenly(np.flatnonzero(region.flags & WellFlag.LIVE), most)
         duds = _evenly(np.flatnonzero(region.flags & WellFlag.DUD), max(most // 4, 15))
@@ -192,16 +200,10 @@ class SignalFitter:
 
     def _cut_sample(self, index, image, samples):
         frames = cut_frames(image, self.beads.tiles[index])
-        return np.ascontiguousarray(frames[:, samples[index]]), self._empty(index, frames)
-
-    def _empty(self, index, frames):
-        """Mean empty trace of a region in a flow, counts above its first frame; None without any empty well."""
-        wells = self.references[index]
-        wells = wells[~find_pinned(np.ascontiguousarray(frames[:, wells]))]
-        if not len(wells):
-            return None
-        rising = (frames[:, wells] - frames[:1, wells]).astype(np.float32)
-        return sharpened(rising.mean(axis=1, dtype=np.float64), self.blurs[index])
+        traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
+        wells = self.references[index] & ~pinned
+        empty = sharpened(traces[:, wells].mean(axis=1, dtype=np.float64), self.blurs[index]) if wells.any() else None
+        return traces[:, samples[index]], empty
 
     def _learn_one(self, index, samples, frames, empties):
         region = self.regions[index]
@@ -210,7 +212,8 @@ class SignalFitter:
             return None
         bases = self.run.flow_order.bases[: len(frames[index])]
         return learn_region(
-            RegionSample(self.clock, samples[index], frames[index], empties[index], bases, self.keys), region
+            RegionSample(self.mergings[index].merged, samples[index], frames[index], empties[index], bases, self.keys),
+            region,
         )
 
     def _learn_from_keys(self):
@@ -273,21 +276,21 @@ class SignalFitter:
         return raw
 
     def _measure_one(self, index, flow, image, drifts):
-        tile, region, model = self.beads.tiles[index], self.regions[index], self.models[index]
-        frames = cut_frames(image, tile)
-        pinned = find_pinned(frames)
+        tile, model, merging = self.beads.tiles[index], self.models[index], self.mergings[index]
+        plan = model.plans[self.run.flow_order.bases[flow]] if model else None
+        basis = merging.spread(plan.basis) if plan else np.zeros((N_VECTORS, self.clock.n_frames))
+        taken = take_in(cut_frames(image, tile), basis, PINNED_LOW, PINNED_HIGH, self.references[index])
         first = self.first_pinned[tile.slices]
-        first[pinned.reshape(first.shape)] = np.minimum(first[pinned.reshape(first.shape)], flow)
-        values = np.zeros(len(region.flags), np.float32)
-        empty = self._empty(index, frames)
-        if model is not None and empty is not None:
-            plan = model.plans[self.run.flow_order.bases[flow]]
-            wells = np.flatnonzero((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0)
-            part, fit, drift = np.ascontiguousarray(frames[:, wells]), region.fit.at(wells), drifts[index]
-            values[wells] = np.nan_to_num(plan.amplitudes(part, empty, fit, model.mean_log_tau, drift.state))
-            silent = self._silent(flow, region.flags[wells])
-            quiet = quiet_wells(values[wells], self.size[tile.slices].ravel()[wells], silent)
-            drift.follow(plan.drift.seen(np.ascontiguousarray(part[:, quiet]), empty, fit.at(quiet), drift.state, model.mean_log_tau))
+        first[taken.pinned.reshape(first.shape) & (first > flow)] = flow
+        values = np.zeros(len(taken.pinned), np.float32)
+        if plan and taken.mean is not None:
+            empty = sharpened(merging.merge(taken.mean), self.blurs[index])
+            placed, drift = self._placed[index], drifts[index]
+            found = np.nan_to_num(plan.combined(taken.projections, empty, placed, drift.state))
+            values[placed.wells] = found
+            silent = self._silent(flow, self.regions[index].flags[placed.wells])
+            quiet = quiet_wells(found, self.size[tile.slices].ravel()[placed.wells], silent)
+            drift.follow(plan.drift_seen(taken.projections, empty, placed.at(quiet), drift.state))
         values[(first <= flow).ravel()] = 0
         return values.reshape(first.shape)
 
@@ -313,7 +316,3 @@ def _noise_groups(options, block, chip_row):
     if options.comparator_noise:
         found.append(comparator_groups(shape, max(chip_row, 0) + block.row))
     return found
-
-
-def _references(region):
-    return np.flatnonzero(region.flags & WellFlag.REFERENCE)

@@ -14,12 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis._core import traces as kernels
-from ionanalysis.sigproc.buffer_drift import DriftFilter, drifted
+from ionanalysis.sigproc.buffer_drift import DriftFilter, drifted, moved_along_tau
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.nuisance import Nuisance
-from ionanalysis.sigproc.response import ResponseGrid
+from ionanalysis.sigproc.response import Places, ResponseGrid
 
 N_VECTORS = 6
+N_FILTER_VECTORS = 4
+"""Those that span the filters; the others tell how buffering drifts."""
+
+_LEAST_COLS = 16
+N_VALUES = 16
+"""What kernels read of a node: six coefficients, four more values, and zeros."""
 
 _LEAST_WEIGHT = 1e-3
 
@@ -54,19 +60,16 @@ class FlowModel:
     hydrogen: np.ndarray
     dark: np.ndarray
 
-    def plan(self, empty, operator, delayed, ramp, log_tau):
+    def plan(self, flow_delay, empty, bulk, log_tau):
         """Filters for the flows of a nucleotide.
 
         Parameters
         ----------
+        flow_delay : FlowDelay
+            Tells the delay of the nucleotide's flows.
         empty : ndarray of shape (n_frames,)
-            Typical empty trace of the nucleotide, from which the delay of a flow is told.
-        operator : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
-            From empty traces to backgrounds at each node.
-        delayed : ndarray of shape (n_delays, n_frames, n_frames)
-            From empty traces to the bulk at each delay.
-        ramp : ndarray of shape (n_frames, n_frames)
-            From empty traces to the drift of all pixels in them (`ramp_operator`).
+            Typical empty trace of the nucleotide.
+        bulk : BulkOperators
         log_tau : float
             Logarithm of the time constant of a typical well.
 
@@ -76,23 +79,29 @@ class FlowModel:
         """
         template = self.grid.released(self.clock, self.hydrogen)
         filters = self._filters(template)
+        # Rows of the basis span the filters, to which every other node is enough; three rows would do for most chips.
+        some = filters[::2, ::2].reshape(-1, filters.shape[2])
+        drift = DriftFilter.of(self, empty, bulk, template, log_tau)
+        span = np.concatenate([np.linalg.svd(some, full_matrices=False)[2][:N_FILTER_VECTORS], drift.vectors])
+        basis = np.linalg.qr(span.T)[0].T
+        # A clock of few frames spans less.
+        basis = np.concatenate([basis, np.zeros((N_VECTORS - len(basis), filters.shape[2]))])
+        coefficients = filters @ basis.T
+        # From here on filters are what the basis makes of them, for bases and backgrounds alike.
+        coefficients /= np.maximum((coefficients * (template @ basis.T)).sum(axis=2, keepdims=True), 1e-12)
+        filters = coefficients @ basis
         later = np.gradient(template, self.grid.delays_s[1] - self.grid.delays_s[0], axis=1)
         delay_gain = (filters * later).sum(axis=2, keepdims=True)
-        # Rows of the basis span the filters; three of them would do for most chips.
-        basis = np.linalg.svd(filters.reshape(-1, filters.shape[2]), full_matrices=False)[2][:N_VECTORS]
-        fixed = np.concatenate([filters @ basis.T, filters @ self.dark.T, delay_gain], axis=2)
-        against = (filters[:, :, None, :] @ operator)[:, :, 0, :]
-        plain = (filters[:, :, None, :] @ delayed)[:, :, 0, :]
+        fixed = np.concatenate([coefficients, filters @ self.dark.T, delay_gain], axis=2)
         return FilterPlan(
             self.grid,
-            FlowDelay.of(self.clock, empty, self.weight, ramp),
+            flow_delay,
             basis.astype(np.float32),
             np.ascontiguousarray(fixed, np.float32),
-            (filters - filters @ ramp).astype(np.float32),
-            plain.astype(np.float32),
-            against.astype(np.float32),
-            self.tau_empty_s,
-            DriftFilter.of(self, empty, operator, delayed, ramp, template, log_tau),
+            (filters[:, :, None, :] @ bulk.delayed)[:, :, 0, :].astype(np.float32),
+            (filters[:, :, None, :] @ bulk.background)[:, :, 0, :].astype(np.float32),
+            (filters @ bulk.ramp).astype(np.float32),
+            drift,
         )
 
     def _filters(self, template):
@@ -119,10 +128,9 @@ class FilterPlan:
     fixed : ndarray of shape (n_taus, n_delays, n_vectors + 3), float32
         Coefficients of the projections; then filter times both dark traces; then what the filter of a node makes of
         a template that comes a second later, less 1 and to first order.
-    of_empty, of_plain, of_background : ndarray of shape (n_taus, n_delays, n_frames), float32
-        What the filter of a node makes of the bulk in an empty trace, of one as late as the well, and of the background
-        that follows from it.
-    tau_empty_s : float
+    of_bulk, of_background, of_ramp : ndarray of shape (n_taus, n_delays, n_frames), float32
+        What the filter of a node makes of the bulk in an empty trace, of the background that follows from it, and of
+        the drift of all pixels in it.
     drift : DriftFilter
     """
 
@@ -130,46 +138,145 @@ class FilterPlan:
     flow_delay: "FlowDelay"
     basis: np.ndarray
     fixed: np.ndarray
-    of_empty: np.ndarray
-    of_plain: np.ndarray
+    of_bulk: np.ndarray
     of_background: np.ndarray
-    tau_empty_s: float
+    of_ramp: np.ndarray
     drift: DriftFilter
 
-    def amplitudes(self, frames, empty, fit, mean_log_tau, drift=(0.0, 0.0)):
+    def amplitudes(self, frames, empty, fit, mean_log_tau):
         """Amplitude of each well in a flow.
 
         Parameters
         ----------
-        frames : ndarray of shape (n_frames, n_wells), int16
-            As stored.
+        frames : ndarray of shape (n_frames, n_wells)
+            Counts; from which level on does not matter.
         empty : ndarray of shape (n_frames,)
             Mean empty trace of the flow, counts above its first frame.
         fit : WellFit
         mean_log_tau : float
             Where the first dark trace holds.
-        drift : pair of float
-            Changes of the logarithms of the wells' and of the empties' time constants (`BufferDrift`).
 
         Returns
         -------
         ndarray of shape (n_wells,), float32
         """
+        projections = self.basis @ (frames - frames[:1]).astype(np.float32)
+        wells = PlacedWells.of(np.arange(frames.shape[1]), self.grid, fit, mean_log_tau)
+        return self.combined(projections, empty, wells)
+
+    def combined(self, projections, empty, wells, drift=(0.0, 0.0)):
+        """The same from the traces' projections on the basis, (n_vectors, n_all), for `PlacedWells`.
+
+        `drift`: how buffering has drifted (`BufferDrift`).
+        """
         empty = np.asarray(empty, np.float32)
-        n_vectors, n_wells = len(self.basis), frames.shape[1]
-        projections = np.empty((n_vectors, n_wells), np.float32)
-        energy = np.empty(n_wells, np.float32)
-        kernels.project_traces(frames, empty, self.basis, projections, energy)
-        levels = np.stack([self.of_empty @ empty, self.of_plain @ empty, self.of_background @ empty], axis=2)
-        table = np.concatenate([self.fixed, levels], axis=2)
-        values = self.grid.place(fit.log_tau + drift[0], fit.delay_s).read(table)
-        dark, dark_slope, delay_gain, of_empty, of_plain, of_background = values[n_vectors:]
-        of_background = drifted(of_background, of_plain, fit.log_tau, self.tau_empty_s, drift)
-        found = (values[:n_vectors] * projections).sum(axis=0) + of_empty
-        found -= fit.gain.astype(np.float32) * of_background
-        found -= dark + (fit.log_tau - mean_log_tau).astype(np.float32) * dark_slope
-        # A flow that comes late shows less of each base to filters that expect it in time.
-        return found / np.clip(1 + delay_gain * np.float32(self.flow_delay.seconds(empty)), 0.5, 2)
+        table = np.zeros((*self.grid.shape, N_VALUES), np.float32)
+        n_fixed = self.fixed.shape[2]
+        table[:, :, :n_fixed] = self.fixed
+        table[:, :, N_VECTORS] += self.of_ramp @ empty
+        table[:, :, :n_fixed] = moved_along_tau(self.grid, table[:, :, :n_fixed], drift[0])
+        background, bulk = self.of_background @ empty, self.of_bulk @ empty
+        table[:, :, n_fixed] = drifted(self.grid, background, bulk, self.drift.tau_empty_s, drift)
+        found = np.empty(len(wells.wells), np.float32)
+        kernels.combine_projections(
+            table,
+            *wells.places.kernel_args,
+            projections,
+            wells.wells,
+            wells.gain,
+            wells.place,
+            self.flow_delay.seconds(empty),
+            found,
+        )
+        return found
+
+
+    def drift_seen(self, projections, empty, wells, drift):
+        """What quiet wells tell of the drift of buffering: `DriftFilter.seen` from projections, (n_vectors, n_all)."""
+        products = self.drift.vectors @ self.basis.T @ projections[:, wells.wells]
+        return self.drift.seen(products, empty, wells, drift)
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What one pass over the frames of a region gives.
+
+    Parameters
+    ----------
+    projections : ndarray of shape (n_vectors, n_wells), float32
+        Of traces counted from their first frame.
+    pinned : ndarray of shape (n_wells,), bool
+    mean : ndarray of shape (n_frames,), float64, or None
+        Mean trace of the chosen wells that are not pinned, counts above the first frame; None without any.
+    """
+
+    projections: np.ndarray
+    pinned: np.ndarray
+    mean: np.ndarray | None
+
+
+def take_in(frames, basis, low, high, chosen):
+    """Project the traces of a region, find pinned wells and average chosen ones, in one pass.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n_frames, n_rows, n_cols), int16
+    basis : ndarray of shape (n_vectors, n_frames)
+    low, high : int
+        Counts; a pinned well has a frame at or below the one, or at or above the other.
+    chosen : ndarray of shape (n_wells,), bool
+
+    Returns
+    -------
+    TakenIn
+    """
+    n_frames, n_rows, n_cols = frames.shape
+    if n_cols < _LEAST_COLS:
+        # Too narrow for a strip of wells: pixels that are never chosen make it wider.
+        wide = np.pad(frames, ((0, 0), (0, 0), (0, _LEAST_COLS - n_cols)), "edge")
+        added = np.pad(chosen.reshape(n_rows, n_cols), ((0, 0), (0, _LEAST_COLS - n_cols))).ravel()
+        inside = np.pad(np.ones((n_rows, n_cols), bool), ((0, 0), (0, _LEAST_COLS - n_cols))).ravel()
+        found = take_in(wide, basis, low, high, added)
+        return TakenIn(np.ascontiguousarray(found.projections[:, inside]), found.pinned[inside], found.mean)
+    n_wells = n_rows * n_cols
+    projections, pinned = np.empty((N_VECTORS, n_wells), np.float32), np.empty(n_wells, np.uint8)
+    lanes, sums = np.empty((n_frames, _LEAST_COLS), np.int32), np.empty(n_frames + 1, np.int64)
+    vectors = np.ascontiguousarray(basis.T, np.float32)
+    kernels.take_in(
+        frames, vectors, low + 1, high - 1, chosen.astype(np.uint8), lanes, projections, pinned, sums
+    )
+    mean = sums[:-1] / sums[-1] if sums[-1] else None
+    return TakenIn(projections, pinned.astype(bool), mean)
+
+
+@dataclass(frozen=True)
+class PlacedWells:
+    """Wells of a region that are measured, as the kernel takes them.
+
+    Parameters
+    ----------
+    wells : ndarray of shape (n_wells,), int32
+        Indices in the region.
+    places : Places
+    gain : ndarray of shape (n_wells,), float32
+    place : ndarray of shape (n_wells,), float32
+        Logarithm of each well's time constant less the mean of the region.
+    """
+
+    wells: np.ndarray
+    places: Places
+    gain: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, wells, grid, fit, mean_log_tau):
+        """From the fits (`WellFit`) of the same wells."""
+        place = (fit.log_tau - mean_log_tau).astype(np.float32)
+        return cls(wells.astype(np.int32), grid.place(fit.log_tau, fit.delay_s), fit.gain.astype(np.float32), place)
+
+    def at(self, chosen):
+        """The same for a selection of them."""
+        return PlacedWells(self.wells[chosen], self.places.at(chosen), self.gain[chosen], self.place[chosen])
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Bead finding in one region: how each well responds, and which key it shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ionanalysis.io.mask import WellFlag
-from ionanalysis.sigproc.empties import mean_empty, sort_wells, stacked, stacked_table, wide_grid
+from ionanalysis.sigproc.empties import blur_matrix, sharpened, sort_wells, stacked, wide_grid
+from ionanalysis.sigproc.family import BackgroundFamily
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import common_zeros, score_key
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_wells
@@ -76,6 +77,15 @@ class RegionBeads:
     noise: float
     key_traces: np.ndarray
 
+    def with_stored_frames(self, merging):
+        """The same for stored frames instead of merged ones (`FrameMerging`)."""
+        weight, traces = merging.spread(self.frame_weight), merging.interpolated(self.key_traces)
+        return replace(self, frame_weight=weight, key_traces=traces)
+
+    def with_merged_frames(self, merging):
+        """The same for merged frames, as far as signals need it."""
+        return replace(self, frame_weight=merging.merge_weight(self.frame_weight))
+
 
 def find_region_beads(traces, keys, options):
     """Find the beads of one region.
@@ -145,6 +155,10 @@ def _references(probability, sorting, usable):
     return empty
 
 
+MOST_LEARNED = 500
+"""Wells that the first template of a region is learned from."""
+
+
 class _Backgrounds:
     """Traces of the key flows beside what bulk alone would give."""
 
@@ -153,21 +167,30 @@ class _Backgrounds:
         self.tau_empty_s = sorting.tau_empty_s
         self.grid = wide_grid(self.tau_empty_s)
         self.fit = sorting.fit
-        self.means = [mean_empty(flow, empty, self.fit.delay_s, traces.clock) for flow in traces.flows]
+        self.places = self.grid.place(self.fit.log_tau, self.fit.delay_s)
+        blur = blur_matrix(self.fit.delay_s[empty], self.clock)
+        self.means = [sharpened(flow[:, empty].mean(axis=1, dtype=np.float64), blur) for flow in self.flows]
+        self.tables = [self.grid.buffered(self.clock, mean, self.tau_empty_s) for mean in self.means]
 
-    def residual(self, flow):
-        """What a flow has beyond its background, `centred`: float32 (n_wells, n_frames)."""
-        table = stacked_table(self.grid, self.clock, [self.means[flow]], self.tau_empty_s, self.weight)
-        background = self.grid.place(self.fit.log_tau, self.fit.delay_s).read(table).T
-        return stacked([self.flows[flow]], self.weight) - self.fit.gain[:, None].astype(np.float32) * background
+    def residual(self, flow, wells):
+        """What a flow has beyond its background in some wells, `centred`: float32 (n_wells, n_frames)."""
+        background = self.places.at(wells).read(centred(self.tables[flow], self.weight)).T
+        return stacked([self.flows[flow][:, wells]], self.weight) - self.fit.gain[wells, None].astype(np.float32) * background
+
+    def along(self, flow, template):
+        """Products of all wells' residuals with a template, `centred`: (n_wells,)."""
+        root = np.sqrt(self.weight)
+        # What `centred` takes off traces is taken off the template.
+        vector = template * root - self.weight * (template @ root) / self.weight.sum()
+        background = self.places.read((self.tables[flow] @ vector)[:, :, None])[0]
+        return vector.astype(np.float32) @ self.flows[flow] - self.fit.gain * background
 
     def sum_of(self, wells):
         """Sum over wells of what each flow has beyond the background, from the level of the first frames."""
+        share = self.places.at(wells).sums(self.fit.gain[wells], self.grid.shape)
         sums = []
-        for flow, mean in zip(self.flows, self.means, strict=True):
-            table = self.grid.buffered(self.clock, mean, self.tau_empty_s)
-            background = self.grid.place(self.fit.log_tau[wells], self.fit.delay_s[wells]).read(table)
-            left = flow[:, wells].sum(axis=1, dtype=float) - background.astype(float) @ self.fit.gain[wells]
+        for flow, table in zip(self.flows, self.tables, strict=True):
+            left = flow[:, wells].sum(axis=1, dtype=float) - np.tensordot(share, table, 2)
             sums.append(left - left[: max(1, len(left) // 20)].mean())
         return sums
 
@@ -175,13 +198,16 @@ class _Backgrounds:
 def _key_amplitudes(model, keys, fit, usable, empty):
     """Amplitude of each key flow and well with a common template, in counts at its peak; its noise; the template."""
     n_flows = max(key.n_flows for key in keys)
-    residuals = [model.residual(flow) for flow in range(n_flows)]
+    some = np.flatnonzero(usable)
+    some = some[:: max(1, len(some) // MOST_LEARNED)]
+    residuals = [model.residual(flow, some) for flow in range(n_flows)]
     template = first_template(model, fit, usable)
     for _ in range(2):
         amplitudes = np.array([left @ template for left in residuals]) / (template @ template)
-        floor = _scatter(amplitudes, empty if empty.sum() >= 10 else usable)
-        template = _learned_template(residuals, amplitudes, keys, floor, usable, template, model.weight)
-    amplitudes = np.array([left @ template for left in residuals]) / (template @ template)
+        chosen = empty[some]
+        floor = _scatter(amplitudes, chosen if chosen.sum() >= 10 else np.ones(len(some), bool))
+        template = _learned_template(residuals, amplitudes, keys, floor, template, model.weight)
+    amplitudes = np.array([model.along(flow, template) for flow in range(n_flows)]) / (template @ template)
     return amplitudes, _scatter(amplitudes, empty if empty.sum() >= 10 else usable), template
 
 
@@ -200,11 +226,11 @@ def _scatter(amplitudes, wells):
     return float(1.4826 * np.median(np.abs(chosen - np.median(chosen, axis=0))) + 1e-6)
 
 
-def _learned_template(residuals, amplitudes, keys, floor, usable, template, weight):
+def _learned_template(residuals, amplitudes, keys, floor, template, weight):
     total, mass = np.zeros(len(template)), 0.0
     for key in keys:
         score = score_key(amplitudes, key, floor)
-        good = usable & (score.snr > 5) & (score.signal > 5 * floor)
+        good = (score.snr > 5) & (score.signal > 5 * floor)
         if not good.any():
             continue
         good &= score.signal > 0.5 * np.quantile(score.signal[good], 0.9)
@@ -239,19 +265,22 @@ def _refit(model, keys, key_index, signal, template, sorting):
     n_flows = min(key.n_flows for key in keys)
     gain, log_tau = model.fit.gain.copy(), model.fit.log_tau.copy()
     residual, delay = model.fit.residual.copy(), model.fit.delay_s.copy()
+    base = template / np.sqrt(np.where(model.weight > 0, model.weight, np.inf))
     for index in range(-1, len(keys)):
         wells = np.flatnonzero(key_index == index)
         zeros = keys[index].zeros if index >= 0 else np.arange(n_flows)
         if not len(wells) or not len(zeros):
             continue
-        means = [model.means[flow] for flow in zeros]
-        table = stacked_table(model.grid, model.clock, means, model.tau_empty_s, model.weight)
-        traces = stacked([model.flows[flow][:, wells] for flow in zeros], model.weight)
+        only = model.tau_empty_s, model.tau_empty_s
+        family = BackgroundFamily.of([model.means[flow] for flow in zeros], model.clock, model.weight, only)
+        grid, table = family.table(model.tau_empty_s)
+        flows = [model.flows[flow][:, wells] for flow in zeros]
         if index >= 0:
-            traces -= np.outer(signal[index, wells], np.kron(keys[index].leftover[zeros], template)).astype(np.float32)
-        start = model.fit.at(wells)
-        prior = Prior(start, gain_sd=0.05, log_tau_sd=0.3, delay_sd_s=DELAY_SD_S)
-        found = fit_wells(model.grid, table, traces, prior=prior, noise=max(sorting.noise, 1e-3))
+            left = np.outer(base, signal[index, wells]).astype(np.float32)
+            flows = [trace - np.float32(keys[index].leftover[flow]) * left for trace, flow in zip(flows, zeros, strict=True)]
+        seen = family.seen(flows, model.weight)
+        prior = Prior(model.fit.at(wells), gain_sd=0.05, log_tau_sd=0.3, delay_sd_s=DELAY_SD_S)
+        found = fit_wells(grid, table, seen, prior=prior, noise=max(sorting.noise, 1e-3))
         gain[wells], log_tau[wells], residual[wells], delay[wells] = (
             found.gain,
             found.log_tau,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ionanalysis.io.mask import WellFlag
-from ionanalysis.sigproc.buffer_drift import BufferDrift, delay_operator, drifted, quiet_wells
-from ionanalysis.sigproc.flow_filter import FlowModel
+from ionanalysis.sigproc.buffer_drift import MOST_DRIFT, BufferDrift, BulkOperators, drifted, quiet_wells
+from ionanalysis.sigproc.flow_filter import FlowDelay, FlowModel, PlacedWells
 from ionanalysis.sigproc.frames import FrameClock, ramp_operator
 from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.nuisance import LEAST_TRACES, NuisanceFit
@@ -30,8 +30,8 @@ class RegionSample:
     clock : FrameClock
     wells : ndarray of shape (n_sample,), int
         Indices in the region: live wells and duds.
-    frames : list of ndarray of shape (n_frames, n_sample), int16
-        As stored, one array per flow.
+    frames : list of ndarray of shape (n_frames, n_sample), float32
+        Counts above the first stored frame, one array per flow.
     empties : list of ndarray of shape (n_frames,), float64
         Mean empty trace of each flow, counts above its first frame.
     bases : ndarray of shape (n_flows,), int8
@@ -55,6 +55,8 @@ class RegionModel:
     ----------
     plans : tuple of FilterPlan
         For A, C, G, T.
+    grid : ResponseGrid
+        Theirs.
     mean_log_tau : float
         Where the first of the dark traces holds.
     scale : HomopolymerScale
@@ -63,6 +65,7 @@ class RegionModel:
     """
 
     plans: tuple
+    grid: ResponseGrid
     mean_log_tau: float
     scale: HomopolymerScale
     onsets_s: np.ndarray
@@ -88,7 +91,7 @@ def learn_region(sample, beads):
     first_flow = max(key.n_flows for key in sample.keys) + 1
     places = np.stack([np.log(learner.size[live]), learner.fit.log_tau[live]], axis=1)
     scale = learn_scale(signal[:, live], sample.bases, first_flow, places)
-    return RegionModel(tuple(learner.plans()), learner.mean_log_tau, scale, learner.onsets)
+    return RegionModel(tuple(learner.plans()), learner.grid, learner.mean_log_tau, scale, learner.onsets)
 
 
 class _Learner:
@@ -102,7 +105,8 @@ class _Learner:
         self.kind = np.where(flags & WellFlag.LIB, 0, np.where(flags & WellFlag.TF, 1, -1))
         self.mean_log_tau = float(np.median(self.fit.log_tau))
         self.grid = ResponseGrid.covering(
-            np.quantile(self.fit.log_tau, [0.002, 0.998]), (self.fit.delay_s.min(), self.fit.delay_s.max())
+            np.quantile(self.fit.log_tau, [0.002, 0.998]) + [-MOST_DRIFT, MOST_DRIFT / 2],
+            (self.fit.delay_s.min(), self.fit.delay_s.max()),
         )
         self.size = np.where(self.kind >= 0, beads.key_signal[np.maximum(self.kind, 0), sample.wells], 0.0)
         self.height = float(np.median(self.size[self.kind >= 0]))
@@ -121,18 +125,16 @@ class _Learner:
             )
             for _ in range(4)
         ]
-        self.ramp = ramp_operator(sample.clock, self.onsets.min())
-        self.operator = self.grid.buffered(sample.clock, np.eye(n_frames), beads.tau_empty_s) @ self.still
-        self.delayed = delay_operator(sample.clock, self.grid) @ self.still
+        wells = np.arange(len(sample.wells))
+        self.placed = PlacedWells.of(wells, self.grid, self.fit, self.mean_log_tau)
+        ramp = ramp_operator(sample.clock, self.onsets.min())
+        self.bulk = BulkOperators.of(sample.clock, self.grid, beads.tau_empty_s, ramp)
+        self.flow_delays = [FlowDelay.of(sample.clock, self._mean_empty(nuc), self.weight, ramp) for nuc in range(4)]
         self.zeros = self._known_zeros()
         self.leftover = self._leftover()
         self.drift = np.zeros((len(sample.frames), 2))
+        self.zero_nuisance: NuisanceFit | None = None
         self.left = [self._residual(flow) for flow in range(len(sample.frames))]
-
-    @property
-    def still(self):
-        """Matrix from an empty trace to what is in it but a drift of all pixels: the bulk."""
-        return np.eye(len(self.ramp)) - self.ramp
 
     def _onset(self, nuc):
         """Time at which the bulk of a nucleotide's flows starts to move, less `EARLY_S`."""
@@ -148,17 +150,16 @@ class _Learner:
 
     def _residual(self, flow):
         """What a flow has beyond the background, root-weighted and `centred`: (n_sample, n_frames)."""
-        empty, drift = self.sample.empties[flow], self.drift[flow]
-        backgrounds = centred(self.operator @ empty, self.weight)
-        plain = np.broadcast_to(centred(self.delayed @ empty, self.weight), backgrounds.shape)
-        places = self.grid.place(self.fit.log_tau + drift[0], self.fit.delay_s)
-        background = drifted(
-            places.read(backgrounds), places.read(plain), self.fit.log_tau, self.models[0].tau_empty_s, drift
-        ).T
-        frames = self.sample.frames[flow]
-        rising = (frames - frames[:1]).T - self.ramp @ empty
-        traces = centred(rising.astype(np.float32), self.weight)
-        return (traces - self.fit.gain[:, None] * background).astype(np.float32)
+        empty = self.sample.empties[flow]
+        background = self.bulk.background @ empty
+        plain = np.broadcast_to(self.bulk.delayed @ empty, background.shape)
+        table = drifted(self.grid, background, plain, self.models[0].tau_empty_s, self.drift[flow])
+        background = self.placed.places.read(centred(table, self.weight)).T
+        background *= self.placed.gain[:, None]
+        traces = (self.sample.frames[flow] - (self.bulk.ramp @ empty).astype(np.float32)[:, None]).T
+        mean = traces @ (self.weight / max(self.weight.sum(), 1e-9)).astype(np.float32)
+        left = (traces - mean[:, None]) * np.sqrt(self.weight).astype(np.float32)
+        return left - background
 
     def _known_zeros(self):
         """For each flow, the sampled wells that take no base in it: bool of shape (n_flows, n_sample).
@@ -184,7 +185,10 @@ class _Learner:
         return leftover
 
     def learn_dark(self):
-        """Mean of what known 0-mers leave beside phasing, per nucleotide: constant, and along the time constant."""
+        """Mean of what known 0-mers leave beside phasing, per nucleotide: constant, and along the time constant.
+
+        It is taken off. Without templates nothing is known of phasing; called again, this adds what is left.
+        """
         root = np.sqrt(np.maximum(self.weight, 1e-9))
         tables = self._template_tables()
         for nuc in range(4):
@@ -193,8 +197,8 @@ class _Learner:
                 zero = self.zeros[flow]
                 left = self.left[flow][zero]
                 if self.leftover[flow].any():
-                    place = self.grid.place(self.fit.log_tau[zero], self.fit.delay_s[zero])
-                    left = left - (self.leftover[flow] * self.size)[zero, None] * place.read(tables[nuc]).T
+                    expected = (self.leftover[flow] * self.size)[zero]
+                    left = left - expected[:, None] * self.placed.places.at(zero).read(tables[nuc]).T
                 rows.append(left)
                 places.append(self.fit.log_tau[zero] - self.mean_log_tau)
             if sum(map(len, rows)) < LEAST_TRACES:
@@ -203,42 +207,44 @@ class _Learner:
             design = np.stack([np.ones(len(place)), place], axis=1)
             normal = design.T @ design + np.diag([0.0, 1.0])
             dark = np.linalg.solve(normal, design.T @ left) / root
-            self._change(nuc, dark=dark)
+            self._change(nuc, dark=self.models[nuc].dark + dark)
+            for flow in np.flatnonzero(self.sample.bases == nuc):
+                self._take_dark_off(flow, dark)
+
+    def _take_dark_off(self, flow, dark):
+        shape = np.stack([np.ones(len(self.kind)), self.placed.place], axis=1).astype(np.float32)
+        self.left[flow] -= shape @ (dark * np.sqrt(self.weight)).astype(np.float32)
 
     def _change(self, nuc, **changes):
         self.models[nuc] = replace(self.models[nuc], **changes)
 
-    def without_dark(self, flow):
-        """Residuals of a flow without the dark traces."""
-        dark = self.models[self.sample.bases[flow]].dark
-        root = np.sqrt(self.weight)
-        place = (self.fit.log_tau - self.mean_log_tau)[:, None]
-        return self.left[flow] - (dark[0] + place * dark[1]) * root
-
     def learn_nuisance(self, signal=None):
         """What residuals have in common: of known 0-mers and, where `signal` is known, of 1-mers."""
-        fit = NuisanceFit(self.weight)
-        for flow, zero in enumerate(self.zeros):
-            fit.add(self.without_dark(flow)[zero])
+        if self.zero_nuisance is None:
+            # What 0-mers leave changes with the drift only.
+            self.zero_nuisance = NuisanceFit(self.weight)
+            for flow, zero in enumerate(self.zeros):
+                self.zero_nuisance.add(self.left[flow][zero])
+        fit = self.zero_nuisance.copy()
         if signal is not None:
             tables = self._template_tables()
             for flow, chosen in self.one_mers(signal):
                 amplitude = signal[flow, chosen] * self.size[chosen]
-                places = self.grid.place(self.fit.log_tau[chosen], self.fit.delay_s[chosen])
-                template = places.read(tables[self.sample.bases[flow]]).T
-                fit.add(self.without_dark(flow)[chosen] - amplitude[:, None] * template, kind=1)
+                template = self.placed.places.at(chosen).read(tables[self.sample.bases[flow]]).T
+                fit.add(self.left[flow][chosen] - amplitude[:, None] * template, kind=1)
         found = fit.solve(self.noise)
         for nuc in range(4):
             self._change(nuc, nuisance=found)
 
     def _template_tables(self):
         """Trace of one base of each nucleotide, root-weighted and `centred`, at each node of the grid."""
-        return [centred(self.grid.released(self.sample.clock, model.hydrogen), self.weight) for model in self.models]
+        traces = [self.grid.released(self.sample.clock, model.hydrogen) for model in self.models]
+        return [centred(one, self.weight).astype(np.float32) for one in traces]
 
-    def one_mers(self, signal):
+    def one_mers(self, signal, peaks=None):
         """Yield each flow whose 1-mers show, and the live wells of the sample that take one base in it."""
         live = np.flatnonzero(self.kind >= 0)
-        peaks = one_mer_peaks(signal[:, live])
+        peaks = one_mer_peaks(signal[:, live]) if peaks is None else peaks
         for flow in np.flatnonzero(np.isfinite(peaks)):
             yield flow, live[np.abs(signal[flow, live] / peaks[flow] - 1) < 0.25]
 
@@ -250,7 +256,7 @@ class _Learner:
             for flow in key.ones if len(chosen) else ():
                 amplitude = self.size[chosen] * key.expected[flow]
                 fits[self.sample.bases[flow]].add(
-                    self.without_dark(flow)[chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
+                    self.left[flow][chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
                 )
         self._solve(fits, least_mass=10.0)
 
@@ -269,7 +275,8 @@ class _Learner:
     def plans(self):
         """Filters of each nucleotide, with what is known so far."""
         return [
-            model.plan(self._mean_empty(nuc), self.operator, self.delayed, self.ramp, self.mean_log_tau) for nuc, model in enumerate(self.models)
+            model.plan(delay, self._mean_empty(nuc), self.bulk, self.mean_log_tau)
+            for nuc, (delay, model) in enumerate(zip(self.flow_delays, self.models, strict=True))
         ]
 
     def follow_drift(self):
@@ -277,13 +284,15 @@ class _Learner:
         plans, drift = self.plans(), BufferDrift()
         size = np.where(self.kind >= 0, self.size, 1.0)
         for flow, base in enumerate(self.sample.bases):
-            frames, empty, plan = self.sample.frames[flow], self.sample.empties[flow], plans[base]
-            found = plan.amplitudes(frames, empty, self.fit, self.mean_log_tau, drift.state)
+            empty, plan, self.drift[flow] = self.sample.empties[flow], plans[base], drift.state
+            projections = plan.basis @ self.sample.frames[flow]
+            found = plan.combined(projections, empty, self.placed, drift.state)
             quiet = quiet_wells(found, size, self.zeros[flow] | (self.kind < 0))
-            part = np.ascontiguousarray(frames[:, quiet])
-            drift.follow(plan.drift.seen(part, empty, self.fit.at(quiet), drift.state, self.mean_log_tau))
-            self.drift[flow] = drift.state
+            drift.follow(plan.drift_seen(projections, empty, self.placed.at(quiet), drift.state))
+        self.zero_nuisance = None
         self.left = [self._residual(flow) for flow in range(len(self.sample.frames))]
+        for flow, base in enumerate(self.sample.bases):
+            self._take_dark_off(flow, self.models[base].dark)
 
     def measure(self, *, levelled=False):
         """Key-normalised signal of the sample, (n_flows, n_sample); sizes of wells are updated.
@@ -293,8 +302,8 @@ class _Learner:
         plans = self.plans()
         found = np.empty((len(self.sample.frames), len(self.kind)), np.float32)
         for flow, base in enumerate(self.sample.bases):
-            frames, empty = self.sample.frames[flow], self.sample.empties[flow]
-            found[flow] = plans[base].amplitudes(frames, empty, self.fit, self.mean_log_tau, self.drift[flow])
+            projections = plans[base].basis @ self.sample.frames[flow]
+            found[flow] = plans[base].combined(projections, self.sample.empties[flow], self.placed, self.drift[flow])
         if levelled:
             self._take_level_off(found)
         for index, key in enumerate(self.sample.keys):
@@ -314,10 +323,10 @@ class _Learner:
         live = np.flatnonzero(self.kind >= 0)
         peaks = one_mer_peaks(signal[:, live])
         fits = [HydrogenFit(self.sample.clock, self.weight) for _ in range(4)]
-        for flow, chosen in self.one_mers(signal):
+        for flow, chosen in self.one_mers(signal, peaks):
             amplitude = signal[flow, chosen] * self.size[chosen]
             fits[self.sample.bases[flow]].add(
-                self.without_dark(flow)[chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
+                self.left[flow][chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
             )
         self._solve(fits, least_mass=30.0)
         level = self._levels(peaks)

@@ -6,6 +6,9 @@ import numpy as np
 
 LONGEST = 24
 
+_LEAST_BEND, _MOST_BEND = -0.1, 0.3
+_MOST_STEPS = 30
+
 _SHIFT_SD = 0.03
 """How far homopolymers of each length may lie from the law, bases."""
 
@@ -58,7 +61,7 @@ class HomopolymerScale:
 def _bent(length, bend):
     """The law, with a curvature for every length."""
     beyond = np.maximum(length - 1, 0)
-    return length * (1 - bend * beyond / (1 + np.abs(bend) * beyond))
+    return length * (1 - bend * beyond / (1 + abs(bend) * beyond))
 
 
 def _straightened(signal, bend):
@@ -78,16 +81,22 @@ def _straightened(signal, bend):
 def one_mer_peaks(signal, *, least_wells=20):
     """Where the 1-mers of each flow lie: (n_flows, n_wells) to (n_flows,), NaN where there are too few."""
     peaks = np.full(len(signal), np.nan)
-    for flow, values in enumerate(signal):
+    for flow, values in enumerate(np.sort(signal, axis=1)):
         peak = 1.0
         for _ in range(4):
-            near = values[np.abs(values - peak) < 0.3]
-            if len(near) < least_wells:
+            low, high = np.searchsorted(values, (peak - 0.3, peak + 0.3))
+            if high - low < least_wells:
                 peak = np.nan
                 break
-            peak = float(np.median(near))
+            peak = _middle(values, low, high)
         peaks[flow] = peak
     return peaks
+
+
+def _middle(ordered, low, high):
+    """Median of ordered[low:high]."""
+    half = low + high
+    return float((ordered[(half - 1) // 2] + ordered[half // 2]) / 2)
 
 
 def learn_scale(signal, bases, first_flow, places=None, *, longest=5, least_wells=15):
@@ -119,13 +128,9 @@ def learn_scale(signal, bases, first_flow, places=None, *, longest=5, least_well
     nuc = np.broadcast_to(bases[flows, None], ratios.shape).ravel()
     bends = np.ones(ratios.shape).ravel()
     if places is not None and ratios.size:
-        scale = replace(scale, exponents=_fit_exponents(scale, ratios, bases[flows], places), middle=_middle(places))
+        scale = replace(scale, exponents=_fit_exponents(scale, ratios, bases[flows], places), middle=np.median(places, axis=0))
         bends = np.broadcast_to(scale.bends(*places.T), ratios.shape).ravel()
     return replace(scale, shift=_shifts(scale.length(ratios.ravel(), nuc, bends), least_wells))
-
-
-def _middle(places):
-    return np.median(places, axis=0)
 
 
 def _fit_exponents(scale, ratios, bases, places):
@@ -134,7 +139,7 @@ def _fit_exponents(scale, ratios, bases, places):
     A size that is off by noise makes all signals of its well too small or too large by one factor, which must not pass
     for curvature: that factor is fitted, too.
     """
-    place = places - _middle(places)
+    place = places - np.median(places, axis=0)
     exponents = np.zeros(2)
     for _ in range(4):
         bends = np.exp(np.clip(place @ exponents, -1.0, 1.0))
@@ -180,45 +185,49 @@ def _shifts(lengths, least_wells):
 def _fit_curvature(values, start, prior_sd, longest, least_wells):
     bend = start
     used = 0
+    values = np.sort(values)
     for reach in range(2, longest + 1):
         for _ in range(4):
-            scale = HomopolymerScale(np.full(4, bend))
             lengths, found, weights = [], [], []
             for n in range(2, reach + 1):
-                peak = _peak(values, scale, n, least_wells)
+                peak = _peak(values, bend, n, least_wells)
                 if peak:
                     lengths.append(n)
                     found.append(peak[0])
                     weights.append(peak[1])
             if not lengths:
                 break
-            bend = _solve_bend(np.array(lengths), np.array(found), np.array(weights), start, prior_sd)
+            bend = _solve_bend(lengths, found, weights, start, prior_sd)
         if len(lengths) < reach - 1:
             break
         used = reach
     return bend, used
 
 
-def _peak(values, scale, n, least_wells):
+def _peak(ordered, bend, n, least_wells):
     """Median of the values nearest to n, and its weight (inverse variance); None if there are too few."""
-    middle = float(scale.signal(n, 0))
-    low = (middle + float(scale.signal(n - 1, 0))) / 2
-    high = (middle + float(scale.signal(n + 1, 0))) / 2
+    below, middle, above = (_bent(length, bend) for length in (n - 1, n, n + 1))
+    low, high = (middle + below) / 2, (middle + above) / 2
     half = 0.8 * min(middle - low, high - middle)
     for _ in range(3):
-        near = values[np.abs(values - middle) < half]
-        if len(near) < least_wells:
+        first, stop = np.searchsorted(ordered, (middle - half, middle + half))
+        if stop - first < least_wells:
             return None
-        middle = float(np.clip(np.median(near), low + 0.2 * half, high - 0.2 * half))
-    return middle, len(near) / (near.var() + 1e-6)
+        middle = min(max(_middle(ordered, first, stop), low + 0.2 * half), high - 0.2 * half)
+    return middle, (stop - first) / (float(ordered[first:stop].var()) + 1e-6)
 
 
 def _solve_bend(lengths, found, weights, start, prior_sd):
-    from scipy.optimize import minimize_scalar
-
-    def misfit(bend):
-        expected = HomopolymerScale(np.full(4, bend)).signal(lengths, 0)
-        pull = ((bend - start) / prior_sd) ** 2 if prior_sd else 0.0
-        return float((weights * (found - expected) ** 2).sum() + pull)
-
-    return float(minimize_scalar(misfit, bounds=(-0.1, 0.3), method="bounded", options={"xatol": 1e-5}).x)
+    """Curvature with which peaks fit best, by Gauss-Newton steps; near `start` unless `prior_sd` is 0."""
+    bend, pull = start, 1 / prior_sd**2 if prior_sd else 0.0
+    for _ in range(_MOST_STEPS):
+        normal, right = pull + 1e-12, pull * (start - bend)
+        for n, peak, weight in zip(lengths, found, weights, strict=True):
+            slope = -n * (n - 1) / (1 + abs(bend) * (n - 1)) ** 2
+            normal += weight * slope**2
+            right += weight * slope * (peak - _bent(n, bend))
+        step = min(max(bend + right / normal, _LEAST_BEND), _MOST_BEND) - bend
+        bend += step
+        if abs(step) < 1e-6:
+            break
+    return bend

@@ -8,6 +8,7 @@ from ionanalysis.sigproc.wellfit import centred
 
 LOG_TAU_STEP = 0.12
 DELAY_STEP_S = 0.02
+_MOST_NODES = 1 << 16
 
 
 @lru_cache(maxsize=4096)
@@ -31,12 +32,16 @@ class HydrogenFit:
 
     def add(self, residual, amplitude, log_tau, delay_s):
         """Add traces: residual (n_wells, n_frames) in counts, amplitude, log_tau and delay_s (n_wells,)."""
-        nodes = np.stack([np.rint(log_tau / LOG_TAU_STEP), np.rint(delay_s / DELAY_STEP_S)], axis=1).astype(int)
-        for node in np.unique(nodes, axis=0):
-            chosen = (nodes == node).all(axis=1)
-            product, power = self.sums.get(tuple(node), (0.0, 0.0))
-            product = product + amplitude[chosen] @ residual[chosen]
-            self.sums[tuple(int(part) for part in node)] = product, power + (amplitude[chosen] ** 2).sum()
+        taus, delays = (np.rint(log_tau / LOG_TAU_STEP).astype(int), np.rint(delay_s / DELAY_STEP_S).astype(int))
+        codes, node = np.unique(taus * _MOST_NODES + delays, return_inverse=True)
+        share = np.zeros((len(codes), len(node)), np.float32)
+        share[node, np.arange(len(node))] = amplitude
+        products, powers = share @ residual.astype(np.float32), (share**2).sum(axis=1)
+        for code, product, power in zip(codes.tolist(), products.astype(float), powers.tolist(), strict=True):
+            delay = (code + _MOST_NODES // 2) % _MOST_NODES - _MOST_NODES // 2
+            place = (code - delay) // _MOST_NODES, delay
+            former, former_power = self.sums.get(place, (0.0, 0.0))
+            self.sums[place] = former + product, former_power + power
 
     @property
     def mass(self):
@@ -49,11 +54,12 @@ class HydrogenFit:
         Smooth in the sense of a Gaussian prior on second differences: a fortieth of `height`, counts.
         """
         n_frames = self.clock.n_frames
-        normal, right = np.zeros((n_frames, n_frames)), np.zeros(n_frames)
-        for (tau_node, delay_node), (product, power) in sorted(self.sums.items()):
-            operator = centred(release_operator(self.clock, tau_node, delay_node).T, self.weight).T
-            normal += power * operator.T @ operator
-            right += operator.T @ product
+        places = sorted(self.sums)
+        operators = np.array([release_operator(self.clock, *place).T for place in places])
+        operators = np.swapaxes(centred(operators, self.weight), 1, 2).reshape(-1, n_frames)
+        power = np.repeat([self.sums[place][1] for place in places], n_frames)
+        normal = operators.T @ (power[:, None] * operators)
+        right = operators.T @ np.concatenate([self.sums[place][0] for place in places])
         bend = np.diff(np.eye(n_frames), n=2, axis=0) / np.gradient(self.clock.mid_s)[1:-1, None] * self.clock.base_s
         normal += (noise / (height / 40)) ** 2 * bend.T @ bend
         before = self.clock.mid_s < onset_s
