@@ -190,7 +190,6 @@ class FilterPlan:
         )
         return found
 
-
     def drift_seen(self, projections, empty, wells, drift):
         """What quiet wells tell of the drift of buffering: `DriftFilter.seen` from projections, (n_vectors, n_all)."""
         products = self.drift.vectors @ self.basis.T @ projections[:, wells.wells]
@@ -242,9 +241,7 @@ def take_in(frames, basis, low, high, chosen):
     projections, pinned = np.empty((N_VECTORS, n_wells), np.float32), np.empty(n_wells, np.uint8)
     lanes, sums = np.empty((n_frames, _LEAST_COLS), np.int32), np.empty(n_frames + 1, np.int64)
     vectors = np.ascontiguousarray(basis.T, np.float32)
-    kernels.take_in(
-        frames, vectors, low + 1, high - 1, chosen.astype(np.uint8), lanes, projections, pinned, sums
-    )
+    kernels.take_in(frames, vectors, low + 1, high - 1, chosen.astype(np.uint8), lanes, projections, pinned, sums)
     mean = sums[:-1] / sums[-1] if sums[-1] else None
     return TakenIn(projections, pinned.astype(bool), mean)
 

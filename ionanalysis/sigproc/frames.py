@@ -135,7 +135,9 @@ def _delay_operator(clock, delay_s):
     from scipy.interpolate import CubicSpline
 
     trace = np.eye(clock.n_frames)
-    integral = np.concatenate([np.zeros((1, clock.n_frames)), np.cumsum(trace * np.diff(clock.edges_s)[:, None], axis=0)])
+    integral = np.concatenate(
+        [np.zeros((1, clock.n_frames)), np.cumsum(trace * np.diff(clock.edges_s)[:, None], axis=0)]
+    )
     spline = CubicSpline(clock.edges_s, integral, bc_type="natural")
     # Averages over fine steps, not values at their middles: frame averages then come back exactly.
     times = np.arange(sum(clock.counts) * FINE_STEPS + 1) * clock.step_s - delay_s

@@ -175,7 +175,10 @@ class _Backgrounds:
     def residual(self, flow, wells):
         """What a flow has beyond its background in some wells, `centred`: float32 (n_wells, n_frames)."""
         background = self.places.at(wells).read(centred(self.tables[flow], self.weight)).T
-        return stacked([self.flows[flow][:, wells]], self.weight) - self.fit.gain[wells, None].astype(np.float32) * background
+        return (
+            stacked([self.flows[flow][:, wells]], self.weight)
+            - self.fit.gain[wells, None].astype(np.float32) * background
+        )
 
     def along(self, flow, template):
         """Products of all wells' residuals with a template, `centred`: (n_wells,)."""
@@ -277,7 +280,9 @@ def _refit(model, keys, key_index, signal, template, sorting):
         flows = [model.flows[flow][:, wells] for flow in zeros]
         if index >= 0:
             left = np.outer(base, signal[index, wells]).astype(np.float32)
-            flows = [trace - np.float32(keys[index].leftover[flow]) * left for trace, flow in zip(flows, zeros, strict=True)]
+            flows = [
+                trace - np.float32(keys[index].leftover[flow]) * left for trace, flow in zip(flows, zeros, strict=True)
+            ]
         seen = family.seen(flows, model.weight)
         prior = Prior(model.fit.at(wells), gain_sd=0.05, log_tau_sd=0.3, delay_sd_s=DELAY_SD_S)
         found = fit_wells(grid, table, seen, prior=prior, noise=max(sorting.noise, 1e-3))

@@ -105,7 +105,7 @@ class _Learner:
         self.kind = np.where(flags & WellFlag.LIB, 0, np.where(flags & WellFlag.TF, 1, -1))
         self.mean_log_tau = float(np.median(self.fit.log_tau))
         self.grid = ResponseGrid.covering(
-            np.quantile(self.fit.log_tau, [0.002, 0.998]) + [-MOST_DRIFT, MOST_DRIFT / 2],
+            np.quantile(self.fit.log_tau, [0.002, 0.998]) + np.array([-MOST_DRIFT, MOST_DRIFT / 2]),
             (self.fit.delay_s.min(), self.fit.delay_s.max()),
         )
         self.size = np.where(self.kind >= 0, beads.key_signal[np.maximum(self.kind, 0), sample.wells], 0.0)

@@ -128,7 +128,9 @@ def learn_scale(signal, bases, first_flow, places=None, *, longest=5, least_well
     nuc = np.broadcast_to(bases[flows, None], ratios.shape).ravel()
     bends = np.ones(ratios.shape).ravel()
     if places is not None and ratios.size:
-        scale = replace(scale, exponents=_fit_exponents(scale, ratios, bases[flows], places), middle=np.median(places, axis=0))
+        scale = replace(
+            scale, exponents=_fit_exponents(scale, ratios, bases[flows], places), middle=np.median(places, axis=0)
+        )
         bends = np.broadcast_to(scale.bends(*places.T), ratios.shape).ravel()
     return replace(scale, shift=_shifts(scale.length(ratios.ravel(), nuc, bends), least_wells))
 
@@ -158,7 +160,9 @@ def _fit_exponents(scale, ratios, bases, places):
                     continue
                 well = np.nonzero(near)[1]
                 # Where the middle of the class lies is not the wells' doing.
-                columns = np.concatenate([moved[near][:, None] * place[well], expected[near][:, None] * place[well]], axis=1)
+                columns = np.concatenate(
+                    [moved[near][:, None] * place[well], expected[near][:, None] * place[well]], axis=1
+                )
                 columns, rest = columns - columns.mean(axis=0), left[near] - left[near].mean()
                 noise = rest.var() + 1e-6
                 normal += columns.T @ columns / noise
