@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TYPICAL_CF, TYPICAL_IE = 0.008, 0.0065
-"""Carry-forward and incomplete extension that 0-mers of a key are corrected for: between those of good and of bad runs."""
+"""Carry-forward and incomplete extension that 0-mers of a key are corrected for: between good and bad runs'."""
 
 
 @dataclass(frozen=True)

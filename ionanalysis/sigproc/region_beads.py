@@ -113,11 +113,17 @@ def find_region_beads(traces, keys, options):
         if image.separation > 0:
             probability = image.bead_probability
     empty = _references(probability, sorting, usable)
-    model = _Backgrounds(traces, empty, sorting)
-    amplitudes, floor, template = _key_amplitudes(model, keys, sorting.fit, usable, empty)
-    scores = [score_key(amplitudes, key, floor) for key in keys]
-    signal, snr = np.array([s.signal for s in scores]), np.array([s.snr for s in scores])
-    key_index = _winning_key(signal, snr, probability, usable, options)
+    for _ in range(2):
+        model = _Backgrounds(traces, empty, sorting)
+        amplitudes, floor, template = _key_amplitudes(model, keys, sorting.fit, usable, empty)
+        scores = [score_key(amplitudes, key, floor) for key in keys]
+        signal, snr = np.array([s.signal for s in scores]), np.array([s.snr for s in scores])
+        key_index = _winning_key(signal, snr, empty, usable, options)
+        # Beads that follow the bulk as fast as empties do must not pass for them: their signal would be background.
+        found = empty & (key_index < 0)
+        if np.count_nonzero(empty & ~found) < 0.01 * np.count_nonzero(empty) or not found.any():
+            break
+        empty = found
     fit = _refit(model, keys, key_index, signal, template, sorting)
     flags = _flags(key_index, probability, usable, traces.pinned, fit, options)
     traces_by_key = np.array([model.sum_of(np.flatnonzero(key_index == index)) for index in range(len(keys))])
@@ -247,8 +253,24 @@ def _learned_template(residuals, amplitudes, keys, floor, template, weight):
     return total / max(peak, 1e-9)
 
 
-def _winning_key(signal, snr, probability, usable, options):
-    """Index of the key a well shows, -1 for none."""
+_KEY_SDS = 4.5
+"""Key signal of a live well above what empties show, in standard deviations of theirs."""
+
+_LEAST_KEY_FRACTION = 0.12
+"""Least key signal of a live well relative to the median of its kind, however little empties scatter."""
+
+
+def _winning_key(signal, snr, empty, usable, options):
+    """Index of the key a well shows, -1 for none.
+
+    Parameters
+    ----------
+    signal, snr : ndarray of shape (n_keys, n_wells)
+    empty : ndarray of shape (n_wells,), bool
+        Wells whose signal, noise and what leaks from neighbours, is none of theirs.
+    usable : ndarray of shape (n_wells,), bool
+    options : BeadfindOptions
+    """
     least_snr = np.array([options.library_min_snr] + [options.tf_min_snr] * (len(snr) - 1))
     best = snr.argmax(axis=0)
     wells = np.arange(snr.shape[1])
@@ -257,9 +279,12 @@ def _winning_key(signal, snr, probability, usable, options):
         sure = shows & (best == index) & (snr[index] >= 6)
         if sure.any():
             typical = np.median(signal[index][sure])
-            # What leaks from neighbours into an empty well looks like a weak key.
-            fraction = np.where(probability < 0.05, 0.5, options.min_key_fraction)
-            shows &= (best != index) | (signal[index] >= fraction * typical)
+            least = options.min_key_fraction * typical
+            if np.count_nonzero(empty) >= 10:
+                level = np.median(signal[index][empty])
+                spread = 1.4826 * np.median(np.abs(signal[index][empty] - level))
+                least = min(least, max(level, 0.0) + max(_KEY_SDS * spread, _LEAST_KEY_FRACTION * typical))
+            shows &= (best != index) | (signal[index] >= least)
     return np.where(shows, best, -1)
 
 
