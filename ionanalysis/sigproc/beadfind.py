@@ -14,6 +14,7 @@ from ionanalysis.sigproc.beadmap import BeadMap
 from ionanalysis.sigproc.flow_filter import N_VECTORS, take_in
 from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows
+from ionanalysis.sigproc.lateness import in_time
 from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_beads import RegionTraces, find_region_beads
@@ -201,8 +202,9 @@ def _one_region(tile, images, clock, beadfind, keys, options):
         frames, image_clock = cut_frames(beadfind, tile), FrameClock.of(beadfind)
         image_merging = FrameMerging.around(image_clock, _step_onset(frames, image_clock))
         image, image_clock = image_merging.take_in(frames, PINNED_LOW, PINNED_HIGH)[0], image_merging.merged
-    flows = [traces for traces, _ in taken]
-    traces = RegionTraces((tile.n_rows, tile.n_cols), merging.merged, flows, pinned, image, image_clock)
+    shape = (tile.n_rows, tile.n_cols)
+    flows = in_time([traces for traces, _ in taken], merging.merged, shape, ~pinned)
+    traces = RegionTraces(shape, merging.merged, flows, pinned, image, image_clock)
     return find_region_beads(traces, keys, options).with_stored_frames(merging), onset_s
 
 
