@@ -5,6 +5,7 @@ than the other flows do, and later than they reach the rest of the region.
 """
 
 import numpy as np
+from scipy.ndimage import binary_dilation, convolve
 
 CELL = 6
 """Side of the square cells whose mean traces are looked at, wells."""
@@ -13,6 +14,10 @@ LEAST_S = 0.1
 """Flows that are less late than this are left alone, seconds."""
 
 MOST_S = 1.2
+
+_VOTES = np.array([[1, 1, 1], [1, 4, 1], [1, 1, 1]])
+"""How much a well and those around it say about whether it is late."""
+
 _STEP_S = 0.04
 
 
@@ -50,11 +55,12 @@ def in_time(flows, clock, shape, usable):
         if not late.any():
             continue
         lateness = float(np.median((seen[number] - usual)[late]))
-        wells = np.flatnonzero(_widened(late, shape)[cell] & usable)
         usually, late_by = (
-            likeness[number][_nearest(delays, usual[cell[wells]] + extra), wells] for extra in (0.0, lateness)
+            likeness[number][_nearest(delays, usual[cell] + extra), np.arange(len(cell))] for extra in (0.0, lateness)
         )
-        wells = wells[late_by > usually]
+        # A base of its own may make a well look early or late: the wells around it decide with it.
+        gain = convolve(np.where(usable, late_by - usually, 0.0).reshape(shape), _VOTES, mode="nearest").ravel()
+        wells = np.flatnonzero((gain > 0) & _widened(late, shape)[cell] & usable)
         repaired[number] = flow.copy()
         back = clock.delayed(np.eye(clock.n_frames), -lateness).astype(np.float32)
         repaired[number][:, wells] = back @ flow[:, wells]
@@ -100,7 +106,5 @@ def _nearest(delays, values):
 
 def _widened(late, shape):
     """Late cells and those around them."""
-    from scipy.ndimage import binary_dilation
-
     grid = late.reshape(-1, -(-shape[1] // CELL))
     return binary_dilation(grid, np.ones((3, 3), bool)).ravel()
