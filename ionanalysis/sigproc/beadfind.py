@@ -11,6 +11,7 @@ from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.options.sigproc import BeadfindOptions
 from ionanalysis.sigproc.beadmap import BeadMap
+from ionanalysis.sigproc.conditioning import PINNED_HIGH, PINNED_LOW, Conditioning
 from ionanalysis.sigproc.flow_filter import N_VECTORS, take_in
 from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows
@@ -18,9 +19,6 @@ from ionanalysis.sigproc.lateness import in_time
 from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_beads import RegionTraces, find_region_beads
-
-PINNED_LOW, PINNED_HIGH = 0, 16380
-"""Counts beyond which the converter is saturated: at or below, at or above (sigproc.md 2.2, bead finding)."""
 
 T0_SLOPES = (-10.0, 10.0, 5.0, 500.0)
 """Slope limits of the onset of nucleotide flows, counts per base frame (sigproc.md 4.1)."""
@@ -60,10 +58,13 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
     n_flows = max(key.n_flows for key in keys)
     run.expect_flows(n_flows)
     rows, cols = block.slices
+    conditioning = Conditioning.of(run, options)
     with region_threads(n_threads) as executor:
-        images = list(map_blocks(executor, partial(read_image, run, rows=rows, cols=cols), run.awaited(range(n_flows))))
+        read = partial(read_image, run, conditioning=conditioning, rows=rows, cols=cols)
+        images = list(map_blocks(executor, read, run.awaited(range(n_flows))))
     clock = common_clock(run, images)
     beadfind = run.beadfind(rows, cols) if options.use_beadfind_image else None
+    beadfind = conditioning.applied(run, beadfind) if beadfind is not None else None
     tiles = run_tiles(run, block, options.region_size)
     work = partial(_one_region, images=images, clock=clock, beadfind=beadfind, keys=keys, options=options)
     results = []
@@ -73,7 +74,12 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
             if progress:
                 progress(len(results), len(tiles))
     beads = BeadMap.assembled(
-        block, tiles, [key.sequence for key in keys], [beads for beads, _ in results], [t0 for _, t0 in results]
+        block,
+        tiles,
+        [key.sequence for key in keys],
+        [beads for beads, _ in results],
+        [t0 for _, t0 in results],
+        conditioning,
     )
     _expect_live(run, beads, options)
     return beads
@@ -169,9 +175,9 @@ def run_keys(run):
     return tuple(keys)
 
 
-def read_image(run, flow, rows, cols):
-    """Image of a flow, decoded at once: not later by the first of many threads that need it."""
-    image = run.flow(flow, rows, cols)
+def read_image(run, flow, conditioning, rows, cols):
+    """Corrected image of a flow, decoded at once: not later by the first of many threads that need it."""
+    image = conditioning.applied(run, run.flow(flow, rows, cols))
     image.frames  # noqa: B018
     return image
 

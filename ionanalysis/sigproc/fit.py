@@ -9,8 +9,9 @@ from ionanalysis.errors import InputError
 from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import Mask, WellFlag
 from ionanalysis.options.sigproc import SignalOptions
-from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, cut_frames, find_beads, read_image, run_keys
+from ionanalysis.sigproc.beadfind import cut_frames, find_beads, read_image, run_keys
 from ionanalysis.sigproc.buffer_drift import BufferDrift, quiet_wells
+from ionanalysis.sigproc.conditioning import PINNED_HIGH, PINNED_LOW
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
 from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
@@ -175,7 +176,7 @@ class SignalFitter:
 
     def _images(self, flows):
         rows, cols = self.beads.block.slices
-        read = partial(read_image, self.run, rows=rows, cols=cols)
+        read = partial(read_image, self.run, conditioning=self.beads.conditioning, rows=rows, cols=cols)
         images = map_blocks(self._executor, read, self.run.awaited(flows), in_flight=2)
         # One image is read ahead while the one before is measured.
         for flow, image in zip(flows, images, strict=True):
