@@ -12,6 +12,9 @@ from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fi
 NEAR_SHARE = 0.74
 """A search for the empties' time constant near another looks at most so far below it, and as far above."""
 
+MOST_SEARCHED = 300
+"""Beads that the empties' time constant is searched with."""
+
 MOST_JUDGED = 500
 """Wells that the weights of frames are told from."""
 
@@ -75,16 +78,18 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
         candidates = np.flatnonzero(usable & ~fast)
         if len(candidates) == 0:
             candidates = np.flatnonzero(usable)
-        sample = candidates[:: max(1, len(candidates) // 150)]
+        sample = candidates[:: max(1, len(candidates) // MOST_SEARCHED)]
         # A search near what the round before found needs no more than times near it.
         bounds = (NEAR_SHARE * tau_empty, tau_empty / NEAR_SHARE) if tau_empty else TAU_RANGE_S
         family = BackgroundFamily.of(means, clock, weights, bounds)
         seen = family.seen(flows, weights)
         tau_empty = find_tau_empty(family, seen.at(sample), tau_empty or None)
         grid, table = family.table(tau_empty)
-        fit = fit_wells(grid, table, seen, start=fit)
+        # Later rounds begin near their ends.
+        n_steps = 4 if fit is None else 2
+        fit = fit_wells(grid, table, seen, start=fit, n_rounds=n_steps)
         delay = _smooth_delays(fit.delay_s, fast, usable, shape, has_classes=round_number > 0)
-        fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay), n_rounds=3)
+        fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay), n_rounds=2)
         weights = frame_weights(grid, family.unfolded(table), flows, fit, usable, weights, counts)
         probability, separation = two_classes(fit.log_tau, usable)
         found = usable & (probability < 0.5)
@@ -189,7 +194,7 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
         nonlocal fit
         grid, table = family.table(float(np.exp(log_tau_empty)))
         # What fitted with another time constant is a good start.
-        fit = fit_wells(grid, table, traces, start=fit, n_rounds=3)
+        fit = fit_wells(grid, table, traces, start=fit, n_rounds=3 if fit is None else 2)
         return float(np.median(fit.residual))
 
     if not near:
