@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ionanalysis.sigproc.family import DELAY_RANGE_S, TAU_RANGE_S, BackgroundFamily
-from ionanalysis.sigproc.frames import BLUR_STEP_S, blur_operators
-from ionanalysis.sigproc.response import ResponseGrid
+from ionanalysis.sigproc.family import DELAY_RANGE_S, DELAY_STEPS, LOG_TAU_STEP, TAU_RANGE_S, BackgroundFamily
+from ionanalysis.sigproc.frames import blur_operators
+from ionanalysis.sigproc.response import ResponseGrid, cubic_weights
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fit_wells
 
 NEAR_SHARE = 0.74
@@ -130,11 +130,14 @@ def stacked_table(grid, clock, means, tau_empty_s, weights):
     return np.concatenate(flows, axis=2).astype(np.float32)
 
 
-def wide_grid(tau_empty_s, *, delay_range_s=DELAY_RANGE_S):
+def wide_grid(clock, tau_empty_s):
     """Grid for wells of any kind: a little faster than empties, up to five times as slow."""
     middle = np.log(tau_empty_s)
     return ResponseGrid.covering(
-        (middle - 0.3, middle + 1.6), (-delay_range_s, delay_range_s), log_tau_step=0.1, delay_step_s=0.03
+        (middle - 0.3, middle + 1.6),
+        (-DELAY_RANGE_S, DELAY_RANGE_S),
+        log_tau_step=LOG_TAU_STEP,
+        delay_step_s=DELAY_STEPS * clock.step_s,
     )
 
 
@@ -160,10 +163,11 @@ def mean_empty(flow, chosen, delay_s, clock):
 def blur_matrix(delay_s, clock):
     """What averaging over wells of these delays does to a trace: float64 of shape (n_frames, n_frames)."""
     operators = blur_operators(clock)
-    place = np.clip(np.asarray(delay_s) / BLUR_STEP_S + (len(operators) - 1) / 2, 0, len(operators) - 1.001)
+    middle = (len(operators) - 1) // 2
+    place = np.clip(np.asarray(delay_s) / clock.step_s, 1.0 - middle, middle - 1.001) + middle
     node = place.astype(int)
-    # Between two operators lies nearly their weighted mean: delays are small beside frames.
-    share = np.bincount(node, 1 - place + node, len(operators)) + np.bincount(node + 1, place - node, len(operators))
+    weights = cubic_weights(place - node)
+    share = sum(np.bincount(node + i - 1, weights[i], len(operators)) for i in range(4))
     return np.tensordot(share / max(len(place), 1), operators, axes=1)
 
 
@@ -186,8 +190,6 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
     near : float
         What an earlier round found, seconds: only times near it are looked at. 0: all are.
     """
-    from scipy.optimize import minimize_scalar
-
     fit = None
 
     def misfit(log_tau_empty):
@@ -197,13 +199,30 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
         fit = fit_wells(grid, table, traces, start=fit, n_rounds=3 if fit is None else 2)
         return float(np.median(fit.residual))
 
-    if not near:
-        coarse = np.linspace(np.log(least_s), np.log(most_s), 9)
-        best = int(np.argmin([misfit(value) for value in coarse]))
-        bounds = coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]
-    else:
-        bounds = np.clip(np.log(near) + np.log(NEAR_SHARE) * np.array([1, -1]), np.log(least_s), np.log(most_s))
-    return float(np.exp(minimize_scalar(misfit, bounds=bounds, method="bounded", options={"xatol": 0.01}).x))
+    least, most = np.log(least_s), np.log(most_s)
+    places = np.linspace(least, most, 13)
+    if near:
+        places = np.clip(np.log(near) + np.log(NEAR_SHARE) * np.linspace(1, -1, 5), least, most)
+    found = [misfit(place) for place in places]
+    for _ in range(0 if near else 2):
+        # Half-way between the best place and its neighbours.
+        best = int(np.argmin(found))
+        added = [(places[best] + places[other]) / 2 for other in (best - 1, best + 1) if 0 <= other < len(places)]
+        order = np.argsort([*places, *added], kind="stable")
+        found = np.array([*found, *(misfit(place) for place in added)])[order]
+        places = np.array([*places, *added])[order]
+    return float(np.exp(_lowest(places, found)))
+
+
+def _lowest(places, values):
+    """Where a parabola through the least of some values and its two neighbours is lowest."""
+    best = min(max(int(np.argmin(values)), 1), len(values) - 2)
+    x, y = places[best - 1 : best + 2], np.asarray(values[best - 1 : best + 2])
+    before, after = (y[1] - y[0]) / max(x[1] - x[0], 1e-9), (y[2] - y[1]) / max(x[2] - x[1], 1e-9)
+    bend = (after - before) / max(x[2] - x[0], 1e-9)
+    if bend <= 0:
+        return places[int(np.argmin(values))]
+    return min(max((x[0] + x[1]) / 2 - before / (2 * bend), x[0]), x[2])
 
 
 def frame_weights(grid, table, flows, fit, usable, weights, counts):

@@ -201,7 +201,7 @@ class SignalFitter:
         traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
         wells = self.references[index] & ~pinned
         empty = sharpened(traces[:, wells].mean(axis=1, dtype=np.float64), self.blurs[index]) if wells.any() else None
-        return traces[:, samples[index]], empty
+        return np.take(traces, samples[index], axis=1), empty
 
     def _learn_one(self, index, samples, frames, empties):
         region = self.regions[index]

@@ -25,7 +25,6 @@ N_VALUES = 16
 
 _LEAST_WEIGHT = 1e-3
 
-DELAY_STEP_S = 0.02
 MOST_DELAY_S = 0.1
 """Delays of flows beyond this are no jitter, seconds."""
 
@@ -168,6 +167,33 @@ class FilterPlan:
         return found
 
 
+def amplitudes_of_flows(plan, frames, empties, wells):
+    """Amplitudes of several flows of one nucleotide, as `FilterPlan.combined` gives them one by one.
+
+    Parameters
+    ----------
+    plan : FilterPlan
+    frames : ndarray of shape (n_flows, n_frames, n_wells), float32
+        Counts above the first stored frame.
+    empties : ndarray of shape (n_flows, n_frames)
+    wells : PlacedWells
+        All wells of `frames`.
+
+    Returns
+    -------
+    ndarray of shape (n_flows, n_wells), float32
+    """
+    projections = plan.basis @ frames
+    fixed = wells.places.read(plan.fixed)
+    found = np.einsum("vw,fvw->fw", fixed[:N_VECTORS], projections)
+    dark, dark_slope, delay_gain = fixed[N_VECTORS:]
+    found -= wells.gain * wells.places.read(plan.of_background @ empties.T.astype(np.float32))
+    found -= dark + wells.place * dark_slope
+    delays = np.array([plan.flow_delay.seconds(empty) for empty in empties], np.float32)
+    found /= np.clip(1 + delays[:, None] * delay_gain, 0.5, 2)
+    return found
+
+
 @dataclass(frozen=True)
 class TakenIn:
     """What one pass over the frames of a region gives.
@@ -261,8 +287,8 @@ class FlowDelay:
     @classmethod
     def of(cls, clock, typical, weight):
         """From the typical empty trace of a nucleotide: least squares on it and its derivative."""
-        earlier, later = (clock.delayed(typical, delay) for delay in (-DELAY_STEP_S, DELAY_STEP_S))
-        design = np.stack([typical, (later - earlier) / (2 * DELAY_STEP_S)], axis=1)
+        earlier, later = (clock.delayed(typical, delay) for delay in (-clock.step_s, clock.step_s))
+        design = np.stack([typical, (later - earlier) / (2 * clock.step_s)], axis=1)
         root = np.sqrt(weight)[:, None]
         return cls(np.linalg.pinv(design * root) * root.T)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ionanalysis.io.mask import WellFlag
-from ionanalysis.sigproc.flow_filter import FlowDelay, FlowModel, PlacedWells
+from ionanalysis.sigproc.flow_filter import FlowDelay, FlowModel, PlacedWells, amplitudes_of_flows
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.nuisance import LEAST_TRACES, NuisanceFit
@@ -101,11 +101,16 @@ class _Learner:
         self.kind = np.where(flags & WellFlag.LIB, 0, np.where(flags & WellFlag.TF, 1, -1))
         self.mean_log_tau = float(np.median(self.fit.log_tau))
         self.grid = ResponseGrid.covering(
-            np.quantile(self.fit.log_tau, [0.002, 0.998]), (self.fit.delay_s.min(), self.fit.delay_s.max())
+            np.quantile(self.fit.log_tau, [0.002, 0.998]),
+            (self.fit.delay_s.min(), self.fit.delay_s.max()),
+            delay_step_s=sample.clock.step_s,
         )
         self.size = np.where(self.kind >= 0, beads.key_signal[np.maximum(self.kind, 0), sample.wells], 0.0)
         self.height = float(np.median(self.size[self.kind >= 0]))
         self.size /= self.height
+        self.empties = np.array(sample.empties)
+        self.flows_of = [np.flatnonzero(sample.bases == nuc) for nuc in range(4)]
+        self.frames_of = [np.array([sample.frames[flow] for flow in flows]) for flows in self.flows_of]
         self.onsets = np.array([self._onset(nuc) for nuc in range(4)])
         n_frames = sample.clock.n_frames
         self.models = [
@@ -255,9 +260,9 @@ class _Learner:
         """
         plans = self.plans()
         found = np.empty((len(self.sample.frames), len(self.kind)), np.float32)
-        for flow, base in enumerate(self.sample.bases):
-            projections = plans[base].basis @ self.sample.frames[flow]
-            found[flow] = plans[base].combined(projections, self.sample.empties[flow], self.placed)
+        for plan, flows, frames in zip(plans, self.flows_of, self.frames_of, strict=True):
+            if len(flows):
+                found[flows] = amplitudes_of_flows(plan, frames, self.empties[flows], self.placed)
         if levelled:
             self._take_level_off(found)
         for index, key in enumerate(self.sample.keys):

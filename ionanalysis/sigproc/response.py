@@ -28,8 +28,10 @@ class ResponseGrid:
 
     @classmethod
     def covering(cls, log_tau_range, delay_range, *, log_tau_step=0.08, delay_step_s=0.02):
-        """Grid over both ranges with a margin of one node on each side."""
-        return cls(_nodes(log_tau_range, log_tau_step), _nodes(delay_range, delay_step_s))
+        """Grid over both ranges with a margin of one node on each side; delays are whole steps."""
+        middle = round(sum(delay_range) / 2 / delay_step_s) * delay_step_s
+        half = max(delay_range[1] - middle, middle - delay_range[0])
+        return cls(_nodes(log_tau_range, log_tau_step), _nodes((middle - half, middle + half), delay_step_s))
 
     @property
     def shape(self):
@@ -65,7 +67,7 @@ class ResponseGrid:
         """Where wells lie in the grid; wells outside are moved to its border."""
         tau_node, tau_step = _cell(self.log_taus, log_tau)
         delay_node, delay_step = _cell(self.delays_s, delay_s)
-        return Places(tau_node, delay_node, _cubic(tau_step), _cubic(delay_step))
+        return Places(tau_node, delay_node, cubic_weights(tau_step), cubic_weights(delay_step))
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _cell(nodes, values):
     return second - 1, (position - second)
 
 
-def _cubic(step):
+def cubic_weights(step):
     """Weights of four evenly spaced nodes for points `step` after the second: Lagrange, exact for cubics; float32."""
     s = np.asarray(step)
     return np.array(

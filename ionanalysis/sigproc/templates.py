@@ -7,7 +7,6 @@ import numpy as np
 from ionanalysis.sigproc.wellfit import centred
 
 LOG_TAU_STEP = 0.12
-DELAY_STEP_S = 0.02
 _MOST_NODES = 1 << 16
 
 
@@ -15,7 +14,7 @@ _MOST_NODES = 1 << 16
 def release_operator(clock, tau_node, delay_node):
     """Matrix from released hydrogen to the trace of a well, at a node of a fixed grid."""
     eye = np.eye(clock.n_frames)
-    operator = clock.released(eye, float(np.exp(tau_node * LOG_TAU_STEP)), [delay_node * DELAY_STEP_S])
+    operator = clock.released(eye, float(np.exp(tau_node * LOG_TAU_STEP)), [delay_node * clock.step_s])
     return operator[:, 0, :].astype(np.float32)
 
 
@@ -32,7 +31,7 @@ class HydrogenFit:
 
     def add(self, residual, amplitude, log_tau, delay_s):
         """Add traces: residual (n_wells, n_frames) in counts, amplitude, log_tau and delay_s (n_wells,)."""
-        taus, delays = (np.rint(log_tau / LOG_TAU_STEP).astype(int), np.rint(delay_s / DELAY_STEP_S).astype(int))
+        taus, delays = (np.rint(log_tau / LOG_TAU_STEP).astype(int), np.rint(delay_s / self.clock.step_s).astype(int))
         codes, node = np.unique(taus * _MOST_NODES + delays, return_inverse=True)
         share = np.zeros((len(codes), len(node)), np.float32)
         share[node, np.arange(len(node))] = amplitude
