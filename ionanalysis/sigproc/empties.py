@@ -12,6 +12,11 @@ from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_surface, fi
 NEAR_SHARE = 0.74
 """A search for the empties' time constant near another looks at most so far below it, and as far above."""
 
+N_ROUNDS = 3
+
+MOST_SORTED = 800
+"""Wells that all but the last round look at."""
+
 MOST_SEARCHED = 300
 """Beads that the empties' time constant is searched with."""
 
@@ -50,8 +55,11 @@ class Sorting:
     frame_weight: np.ndarray
 
 
-def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
+def sort_wells(flows, clock, usable, shape, *, n_rounds=N_ROUNDS):
     """Sort wells by their response to flows in which nothing is incorporated.
+
+    What wells share (time constant of empties, delays, weights of frames) is found from some of them, round after round;
+    in the last round all are fitted.
 
     Parameters
     ----------
@@ -68,49 +76,75 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=4):
     Sorting
     """
     counts = _frames_that_tell(flows, clock, usable)
-    weights = counts
-    fast = _fastest(flows, clock, usable, weights)
-    delay = np.zeros(flows[0].shape[1])
-    tau_empty, fit = 0.0, None
+    some = np.flatnonzero(usable)
+    some = some[:: max(1, len(some) // MOST_SORTED)]
+    part = _Part.of(some, flows, usable)
+    weights, tau_empty, fit = counts, 0.0, None
+    fast = _fastest(part.flows, clock, part.usable, weights)
+    delay = np.zeros(len(some))
     for round_number in range(n_rounds):
         blur = blur_matrix(delay[fast], clock)
-        means = [sharpened(flow[:, fast].mean(axis=1, dtype=np.float64), blur) for flow in flows]
-        candidates = np.flatnonzero(usable & ~fast)
-        if len(candidates) == 0:
-            candidates = np.flatnonzero(usable)
-        sample = candidates[:: max(1, len(candidates) // MOST_SEARCHED)]
+        means = [sharpened(flow[:, fast].mean(axis=1, dtype=np.float64), blur) for flow in part.flows]
+        slow = part.usable & ~fast
+        searched = np.flatnonzero(slow if slow.any() else part.usable)
+        searched = searched[:: max(1, len(searched) // MOST_SEARCHED)]
         # A search near what the round before found needs no more than times near it.
         bounds = (NEAR_SHARE * tau_empty, tau_empty / NEAR_SHARE) if tau_empty else TAU_RANGE_S
         family = BackgroundFamily.of(means, clock, weights, bounds)
-        seen = family.seen(flows, weights)
-        tau_empty = find_tau_empty(family, seen.at(sample), tau_empty or None)
+        seen = family.seen(part.flows, weights)
+        start = fit.at(searched) if fit else None
+        tau_empty = find_tau_empty(family, seen.at(searched), tau_empty or None, start)
         grid, table = family.table(tau_empty)
+        if round_number == n_rounds - 1:
+            part, fit = _Part.of(np.arange(len(usable)), flows, usable), None
+            seen = family.seen(part.flows, weights)
         # Later rounds begin near their ends.
-        n_steps = 4 if fit is None else 2
-        fit = fit_wells(grid, table, seen, start=fit, n_rounds=n_steps)
-        delay = _smooth_delays(fit.delay_s, fast, usable, shape, has_classes=round_number > 0)
+        fit = fit_wells(grid, table, seen, start=fit, n_rounds=2 if fit else 4)
+        if len(fast) != len(part.wells):
+            fast = _classes(fit.log_tau, part.usable)[0]
+        delay = _smooth_delays(fit.delay_s, fast, part, shape, has_classes=round_number > 0)
         fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay), n_rounds=2)
-        weights = frame_weights(grid, family.unfolded(table), flows, fit, usable, weights, counts)
-        probability, separation = two_classes(fit.log_tau, usable)
-        found = usable & (probability < 0.5)
-        if separation == 0 or found.sum() < 10:
-            # One class only: the fastest wells have to do as references.
-            found = usable & (fit.log_tau <= np.quantile(fit.log_tau[usable], 0.1))
-        fast = found
+        weights = frame_weights(grid, family.unfolded(table), part.flows, fit, part.usable, weights, counts)
+        fast, probability, separation = _classes(fit.log_tau, part.usable)
     noise = float(np.median(fit.residual[usable]))
     return Sorting(fit, tau_empty, np.where(usable, probability, np.nan), separation, noise, weights)
 
 
-def _smooth_delays(delay_s, fast, usable, shape, *, has_classes):
-    """Delays of all wells from noisy single ones: a surface, 0 in the mean of empties, and one step for beads."""
-    rows, cols = np.indices(shape).reshape(2, -1)
-    surface = fit_surface(rows, cols, delay_s, shape, keep=usable).ravel()
-    slow = usable & ~fast
+@dataclass(frozen=True)
+class _Part:
+    """Some wells of a region, and their traces."""
+
+    wells: np.ndarray
+    flows: list
+    usable: np.ndarray
+
+    @classmethod
+    def of(cls, wells, flows, usable):
+        if len(wells) == len(usable):
+            return cls(wells, flows, usable)
+        return cls(wells, [np.take(flow, wells, axis=1) for flow in flows], usable[wells])
+
+
+def _classes(log_tau, usable):
+    """Wells that serve as empties, bool; probability of a bead; separation of both classes (`two_classes`)."""
+    probability, separation = two_classes(log_tau, usable)
+    found = usable & (probability < 0.5)
+    if separation == 0 or found.sum() < 10:
+        # One class only: the fastest wells have to do as references.
+        found = usable & (log_tau <= np.quantile(log_tau[usable], 0.1))
+    return found, probability, separation
+
+
+def _smooth_delays(delay_s, fast, part, shape, *, has_classes):
+    """Delays of wells from noisy single ones: a surface, 0 in the mean of empties, and one step for beads."""
+    rows, cols = np.unravel_index(part.wells, shape)
+    surface = fit_surface(rows, cols, delay_s, shape, keep=part.usable).ravel()[part.wells]
+    slow = part.usable & ~fast
     step = 0.0
     if has_classes and slow.any() and fast.any():
         above = delay_s - surface
         step = float(np.median(above[slow]) - np.median(above[fast]))
-        surface = fit_surface(rows, cols, delay_s - step * slow, shape, keep=usable).ravel()
+        surface = fit_surface(rows, cols, delay_s - step * slow, shape, keep=part.usable).ravel()[part.wells]
     middle = surface[fast].mean() if fast.any() else 0.0
     return surface - middle + step * slow
 
@@ -179,7 +213,7 @@ def sharpened(mean, blur):
     return sharp
 
 
-def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
+def find_tau_empty(family, traces, near=0.0, start=None, *, least_s=0.05, most_s=2.0):
     """Time constant of the empties with which sampled wells fit best (median residual), in seconds.
 
     Parameters
@@ -189,8 +223,10 @@ def find_tau_empty(family, traces, near=0.0, *, least_s=0.05, most_s=2.0):
         The sampled wells.
     near : float
         What an earlier round found, seconds: only times near it are looked at. 0: all are.
+    start : WellFit, optional
+        Where the fits begin.
     """
-    fit = None
+    fit = start
 
     def misfit(log_tau_empty):
         nonlocal fit
@@ -263,7 +299,7 @@ def _fastest(flows, clock, usable, weights):
         slow = clock.released(mean, 0.4)[:, 0]
         late = clock.delayed(mean, 0.02) - clock.delayed(mean, -0.02)
         design = np.stack([centred(column, weights) for column in (mean, slow, late)], axis=1)
-        size, fast, _ = np.linalg.lstsq(design, centred(flow.T.astype(float), weights).T, rcond=None)[0]
+        size, fast, _ = np.linalg.pinv(design) @ centred(flow.T, weights).T
         speed += fast / np.where(np.abs(size) > 1e-6, size, 1e-6) / len(flows)
     order = np.argsort(np.where(usable, -speed, np.inf), kind="stable")
     n_usable = int(usable.sum())
