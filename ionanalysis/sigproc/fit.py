@@ -92,6 +92,7 @@ class SignalFitter:
         self.references = [(region.flags & WellFlag.REFERENCE) > 0 for region in self.regions]
         self.models: list = [None] * len(self.regions)
         self._placed: list = [None] * len(self.regions)
+        self._kept: dict = {}
         self.size = np.ones(self.shape, np.float32)
         self.live = beads.mask.matches(WellFlag.LIVE)
         self._measured = beads.mask.matches(WellFlag.LIVE | WellFlag.DUD)
@@ -137,14 +138,23 @@ class SignalFitter:
     def flows(self):
         """Yield each flow and its signals, float32 of shape (rows, cols): 1 is one base, 0 where no well is live."""
         levels = [ZeroLevel() for _ in self.regions]
-        for flow, image in self._images(range(self.run.n_flows)):
-            raw = self._clear(flow, self._measure(flow, image), levels)
+        for flow, raw in self._raw():
+            raw = self._clear(flow, raw, levels)
             if self._noise_groups:
                 usable = self._measured & (self.first_pinned > flow)
                 raw = without_group_noise(raw, self.size, usable, self._noise_groups)
             duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
             yield flow, self._scaled(flow, raw)
+
+    def _raw(self):
+        """Yield each flow as measured, those first that were measured before."""
+        kept, self._kept = self._kept, {}
+        n_kept = len(kept)
+        for flow in range(n_kept):
+            yield flow, kept.pop(flow)
+        for flow, image in self._images(range(n_kept, self.run.n_flows)):
+            yield flow, self._measure(flow, image)
 
     def copies(self):
         """Size of each live well's signal relative to a typical one, -1 elsewhere: float32 (rows, cols)."""
@@ -217,7 +227,10 @@ class SignalFitter:
     def _learn_from_keys(self):
         """Learn cross-talk and the size of every live well's signal from the flows of the keys."""
         n_flows = min(max(key.n_flows for key in self.keys) + FLOWS_BEYOND_KEY, self.run.n_flows)
-        raw = np.array([self._measure(flow, image) for flow, image in self._images(range(n_flows))])
+        measured = [self._measure(flow, image) for flow, image in self._images(range(n_flows))]
+        # They are measured once.
+        self._kept = dict(enumerate(measured))
+        raw = np.array(measured)
         library = self.beads.mask.matches(WellFlag.LIB) & (self.first_pinned >= n_flows)
         if self.options.cross_talk:
             self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])

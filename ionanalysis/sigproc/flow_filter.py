@@ -55,6 +55,23 @@ class FlowModel:
     hydrogen: np.ndarray
     dark: np.ndarray
 
+    def filters(self):
+        """The `Filters` of this model."""
+        template = self.grid.released(self.clock, self.hydrogen)
+        whole = self._filters(template)
+        # Rows of the basis span the filters, to which every other node is enough; three rows would do for most chips.
+        some = whole[::2, ::2].reshape(-1, whole.shape[2])
+        basis = np.linalg.svd(some, full_matrices=False)[2][:N_VECTORS]
+        # A clock of few frames spans less.
+        basis = np.concatenate([basis, np.zeros((N_VECTORS - len(basis), whole.shape[2]))])
+        coefficients = whole @ basis.T
+        # From here on filters are what the basis makes of them, for bases and backgrounds alike.
+        coefficients /= np.maximum((coefficients * (template @ basis.T)).sum(axis=2, keepdims=True), 1e-12)
+        later = np.gradient(template @ basis.T, self.grid.delays_s[1] - self.grid.delays_s[0], axis=1)
+        delay_gain = (coefficients * later).sum(axis=2, keepdims=True)
+        fixed = np.concatenate([coefficients, coefficients @ (basis @ self.dark.T), delay_gain], axis=2)
+        return Filters(self.grid, basis.astype(np.float32), np.ascontiguousarray(fixed, np.float32))
+
     def plan(self, flow_delay, operator):
         """Filters for the flows of a nucleotide.
 
@@ -69,28 +86,9 @@ class FlowModel:
         -------
         FilterPlan
         """
-        template = self.grid.released(self.clock, self.hydrogen)
-        filters = self._filters(template)
-        # Rows of the basis span the filters, to which every other node is enough; three rows would do for most chips.
-        some = filters[::2, ::2].reshape(-1, filters.shape[2])
-        basis = np.linalg.svd(some, full_matrices=False)[2][:N_VECTORS]
-        # A clock of few frames spans less.
-        basis = np.concatenate([basis, np.zeros((N_VECTORS - len(basis), filters.shape[2]))])
-        coefficients = filters @ basis.T
-        # From here on filters are what the basis makes of them, for bases and backgrounds alike.
-        coefficients /= np.maximum((coefficients * (template @ basis.T)).sum(axis=2, keepdims=True), 1e-12)
-        filters = coefficients @ basis
-        later = np.gradient(template, self.grid.delays_s[1] - self.grid.delays_s[0], axis=1)
-        delay_gain = (filters * later).sum(axis=2, keepdims=True)
-        fixed = np.concatenate([coefficients, filters @ self.dark.T, delay_gain], axis=2)
-        against = (filters[:, :, None, :] @ operator)[:, :, 0, :]
-        return FilterPlan(
-            self.grid,
-            flow_delay,
-            basis.astype(np.float32),
-            np.ascontiguousarray(fixed, np.float32),
-            against.astype(np.float32),
-        )
+        found = self.filters()
+        against = (found.by_frame()[:, :, None, :] @ operator)[:, :, 0, :]
+        return FilterPlan(found.grid, flow_delay, found.basis, found.fixed, against.astype(np.float32))
 
     def _filters(self, template):
         variance = self.nuisance.white**2 / np.maximum(self.weight, _LEAST_WEIGHT)
@@ -102,6 +100,27 @@ class FlowModel:
         inside = np.linalg.solve(small, weighed @ np.swapaxes(template, 1, 2))
         filters = (template - np.swapaxes(inside, 1, 2) @ vectors) / variance
         return filters / np.maximum((filters * template).sum(axis=2, keepdims=True), 1e-12)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Filters at the nodes of a grid, as what they make of projections.
+
+    Parameters
+    ----------
+    grid : ResponseGrid
+    basis : ndarray of shape (n_vectors, n_frames), float32
+    fixed : ndarray of shape (n_taus, n_delays, n_vectors + 3), float32
+        See `FilterPlan`.
+    """
+
+    grid: ResponseGrid
+    basis: np.ndarray
+    fixed: np.ndarray
+
+    def by_frame(self):
+        """Weight of each frame, (n_taus, n_delays, n_frames)."""
+        return self.fixed[:, :, :N_VECTORS] @ self.basis
 
 
 @dataclass(frozen=True)
@@ -167,15 +186,18 @@ class FilterPlan:
         return found
 
 
-def amplitudes_of_flows(plan, frames, empties, wells):
+def amplitudes_of_flows(filters, frames, backgrounds, delays_s, wells):
     """Amplitudes of several flows of one nucleotide, as `FilterPlan.combined` gives them one by one.
 
     Parameters
     ----------
-    plan : FilterPlan
+    filters : Filters
     frames : ndarray of shape (n_flows, n_frames, n_wells), float32
         Counts above the first stored frame.
-    empties : ndarray of shape (n_flows, n_frames)
+    backgrounds : ndarray of shape (n_taus, n_delays, n_frames, n_flows)
+        Of a well of unit gain at each node.
+    delays_s : sequence of n_flows float
+        By which each flow is late.
     wells : PlacedWells
         All wells of `frames`.
 
@@ -183,14 +205,14 @@ def amplitudes_of_flows(plan, frames, empties, wells):
     -------
     ndarray of shape (n_flows, n_wells), float32
     """
-    projections = plan.basis @ frames
-    fixed = wells.places.read(plan.fixed)
+    projections = filters.basis @ frames
+    fixed = wells.places.read(filters.fixed)
     found = np.einsum("vw,fvw->fw", fixed[:N_VECTORS], projections)
     dark, dark_slope, delay_gain = fixed[N_VECTORS:]
-    found -= wells.gain * wells.places.read(plan.of_background @ empties.T.astype(np.float32))
+    levels = (filters.by_frame()[:, :, None, :] @ backgrounds.astype(np.float32))[:, :, 0]
+    found -= wells.gain * wells.places.read(levels)
     found -= dark + wells.place * dark_slope
-    delays = np.array([plan.flow_delay.seconds(empty) for empty in empties], np.float32)
-    found /= np.clip(1 + delays[:, None] * delay_gain, 0.5, 2)
+    found /= np.clip(1 + np.asarray(delays_s, np.float32)[:, None] * delay_gain, 0.5, 2)
     return found
 
 

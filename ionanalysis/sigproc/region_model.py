@@ -15,6 +15,8 @@ from ionanalysis.sigproc.templates import HydrogenFit
 from ionanalysis.sigproc.wellfit import centred
 from ionanalysis.sigproc.zero_level import ZeroLevel
 
+LOG_TAU_STEP = 0.12
+
 EARLY_S = 0.25
 """How long before the empties move visibly hydrogen may be set free, seconds: beads meet the nucleotide's front,
 and empties lag behind the bulk by their own time constant."""
@@ -102,7 +104,8 @@ class _Learner:
         self.mean_log_tau = float(np.median(self.fit.log_tau))
         self.grid = ResponseGrid.covering(
             np.quantile(self.fit.log_tau, [0.002, 0.998]),
-            (self.fit.delay_s.min(), self.fit.delay_s.max()),
+            np.quantile(self.fit.delay_s, [0.002, 0.998]),
+            log_tau_step=LOG_TAU_STEP,
             delay_step_s=sample.clock.step_s,
         )
         self.size = np.where(self.kind >= 0, beads.key_signal[np.maximum(self.kind, 0), sample.wells], 0.0)
@@ -131,7 +134,9 @@ class _Learner:
         self.flow_delays = [FlowDelay.of(sample.clock, self._mean_empty(nuc), self.weight) for nuc in range(4)]
         self.zeros = self._known_zeros()
         self.zero_nuisance: NuisanceFit | None = None
-        self.left = [self._residual(flow) for flow in range(len(sample.frames))]
+        # Backgrounds of all flows at once, from nodes to wells only where they are needed.
+        self.backgrounds = np.tensordot(self.operator, self.empties.T, 1)
+        self.left = np.array([self._residual(flow) for flow in range(len(sample.frames))])
 
     def _onset(self, nuc):
         """Time at which the bulk of a nucleotide's flows starts to move, less `EARLY_S`."""
@@ -147,7 +152,7 @@ class _Learner:
 
     def _residual(self, flow):
         """What a flow has beyond the background, root-weighted and `centred`: (n_sample, n_frames)."""
-        table = centred(self.operator @ self.sample.empties[flow], self.weight)
+        table = centred(self.backgrounds[..., flow], self.weight)
         background = self.placed.places.read(table).T
         background *= self.placed.gain[:, None]
         traces = self.sample.frames[flow].T
@@ -175,22 +180,15 @@ class _Learner:
         """Mean of what known 0-mers leave, per nucleotide: constant, and along the time constant; it is taken off."""
         root = np.sqrt(np.maximum(self.weight, 1e-9))
         shape = np.stack([np.ones(len(self.kind)), self.fit.log_tau - self.mean_log_tau], axis=1).astype(np.float32)
-        for nuc in range(4):
-            rows, places = [], []
-            for flow in np.flatnonzero(self.sample.bases == nuc):
-                zero = self.zeros[flow]
-                rows.append(self.left[flow][zero])
-                places.append(self.fit.log_tau[zero] - self.mean_log_tau)
-            if sum(map(len, rows)) < LEAST_TRACES:
+        for nuc, flows in enumerate(self.flows_of):
+            flow, well = np.nonzero(self.zeros[flows])
+            if len(flow) < LEAST_TRACES:
                 continue
-            left, place = np.concatenate(rows), np.concatenate(places)
-            design = np.stack([np.ones(len(place)), place], axis=1)
-            normal = design.T @ design + np.diag([0.0, 1.0])
-            dark = np.linalg.solve(normal, design.T @ left) / root
+            left, design = self.left[flows[flow], well], shape[well]
+            normal = (design.T @ design).astype(float) + np.diag([0.0, 1.0])
+            dark = np.linalg.solve(normal, (design.T @ left).astype(float)) / root
             self._change(nuc, dark=dark)
-            taken = shape @ (dark * np.sqrt(self.weight)).astype(np.float32)
-            for flow in np.flatnonzero(self.sample.bases == nuc):
-                self.left[flow] -= taken
+            self.left[flows] -= shape @ (dark * np.sqrt(self.weight)).astype(np.float32)
 
     def _change(self, nuc, **changes):
         self.models[nuc] = replace(self.models[nuc], **changes)
@@ -200,48 +198,47 @@ class _Learner:
         if self.zero_nuisance is None:
             # What 0-mers leave does not change any more.
             self.zero_nuisance = NuisanceFit(self.weight)
-            for flow, zero in enumerate(self.zeros):
-                self.zero_nuisance.add(self.left[flow][zero])
+            for flows in self.flows_of:
+                flow, well = np.nonzero(self.zeros[flows])
+                self.zero_nuisance.add(self.left[flows[flow], well])
         fit = self.zero_nuisance.copy()
         if signal is not None:
-            tables = self._template_tables()
-            for flow, chosen in self.one_mers(signal):
-                amplitude = signal[flow, chosen] * self.size[chosen]
-                template = self.placed.places.at(chosen).read(tables[self.sample.bases[flow]]).T
-                fit.add(self.left[flow][chosen] - amplitude[:, None] * template, kind=1)
+            amplitude = self.one_mers(signal)
+            for model, flows in zip(self.models, self.flows_of, strict=True):
+                flow, well = np.nonzero(amplitude[flows])
+                table = centred(self.grid.released(self.sample.clock, model.hydrogen), self.weight)
+                template = self.placed.places.read(table).T[well]
+                template *= amplitude[flows[flow], well][:, None]
+                fit.add(self.left[flows[flow], well] - template, kind=1)
         found = fit.solve(self.noise)
         for nuc in range(4):
             self._change(nuc, nuisance=found)
 
-    def _template_tables(self):
-        """Trace of one base of each nucleotide, root-weighted and `centred`, at each node of the grid."""
-        traces = [self.grid.released(self.sample.clock, model.hydrogen) for model in self.models]
-        return [centred(one, self.weight).astype(np.float32) for one in traces]
-
     def one_mers(self, signal, peaks=None):
-        """Yield each flow whose 1-mers show, and the live wells of the sample that take one base in it."""
-        live = np.flatnonzero(self.kind >= 0)
-        peaks = one_mer_peaks(signal[:, live]) if peaks is None else peaks
-        for flow in np.flatnonzero(np.isfinite(peaks)):
-            yield flow, live[np.abs(signal[flow, live] / peaks[flow] - 1) < 0.25]
+        """Amplitudes of the wells of the sample that take one base in a flow, 0 elsewhere: (n_flows, n_sample)."""
+        peaks = one_mer_peaks(signal[:, self.kind >= 0]) if peaks is None else peaks
+        # Flows whose 1-mers do not show have none: comparisons with NaN fail.
+        near = (np.abs(signal / peaks[:, None].astype(np.float32) - 1) < 0.25) & (self.kind >= 0)
+        return np.where(near, signal * self.size, 0).astype(np.float32)
 
     def learn_key_templates(self):
         """First hydrogen curves, from the keys' 1-mers; a nucleotide without any takes the others' mean."""
-        fits = [HydrogenFit(self.sample.clock, self.weight) for _ in range(4)]
+        amplitude = np.zeros(self.left.shape[:2], np.float32)
         for index, key in enumerate(self.sample.keys):
-            chosen = np.flatnonzero(self.kind == index)
-            for flow in key.ones if len(chosen) else ():
-                amplitude = self.size[chosen] * key.expected[flow]
-                fits[self.sample.bases[flow]].add(
-                    self.left[flow][chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
-                )
-        self._solve(fits, least_mass=10.0)
+            chosen = self.kind == index
+            for flow in key.ones:
+                amplitude[flow, chosen] = self.size[chosen] * key.expected[flow]
+        self._solve(amplitude, least_mass=10.0)
 
-    def _solve(self, fits, least_mass):
-        curves = [
-            fit.solve(self.noise, onset, self.height) if fit.mass >= least_mass else None
-            for fit, onset in zip(fits, self.onsets, strict=True)
-        ]
+    def _solve(self, amplitude, least_mass):
+        """Hydrogen curves behind what flows leave, by the amplitude of each flow and well."""
+        curves = []
+        for flows, onset in zip(self.flows_of, self.onsets, strict=True):
+            fit = HydrogenFit(self.sample.clock, self.weight)
+            product = np.einsum("fw,fwt->wt", amplitude[flows], self.left[flows])
+            power = np.einsum("fw,fw->w", amplitude[flows], amplitude[flows])
+            fit.add_sums(product, power, self.fit.log_tau, self.fit.delay_s)
+            curves.append(fit.solve(self.noise, onset, self.height) if fit.mass >= least_mass else None)
         known = [curve for curve in curves if curve is not None]
         for nuc, curve in enumerate(curves):
             if curve is not None:
@@ -258,11 +255,14 @@ class _Learner:
 
         `levelled`: without what 0-mers show in each flow. Templates are learned with it, as traces have it.
         """
-        plans = self.plans()
         found = np.empty((len(self.sample.frames), len(self.kind)), np.float32)
-        for plan, flows, frames in zip(plans, self.flows_of, self.frames_of, strict=True):
+        parts = zip(self.models, self.flow_delays, self.flows_of, self.frames_of, strict=True)
+        for model, flow_delay, flows, frames in parts:
             if len(flows):
-                found[flows] = amplitudes_of_flows(plan, frames, self.empties[flows], self.placed)
+                delays = [flow_delay.seconds(empty) for empty in self.empties[flows]]
+                found[flows] = amplitudes_of_flows(
+                    model.filters(), frames, self.backgrounds[..., flows], delays, self.placed
+                )
         if levelled:
             self._take_level_off(found)
         for index, key in enumerate(self.sample.keys):
@@ -279,15 +279,8 @@ class _Learner:
 
     def learn_templates(self, signal):
         """Hydrogen curves from all 1-mers, anchored so that 1-mers of every nucleotide are 1 at the start."""
-        live = np.flatnonzero(self.kind >= 0)
-        peaks = one_mer_peaks(signal[:, live])
-        fits = [HydrogenFit(self.sample.clock, self.weight) for _ in range(4)]
-        for flow, chosen in self.one_mers(signal, peaks):
-            amplitude = signal[flow, chosen] * self.size[chosen]
-            fits[self.sample.bases[flow]].add(
-                self.left[flow][chosen], amplitude, self.fit.log_tau[chosen], self.fit.delay_s[chosen]
-            )
-        self._solve(fits, least_mass=30.0)
+        peaks = one_mer_peaks(signal[:, self.kind >= 0])
+        self._solve(self.one_mers(signal, peaks), least_mass=30.0)
         level = self._levels(peaks)
         for nuc in range(4):
             self._change(nuc, hydrogen=self.models[nuc].hydrogen * level[nuc])

@@ -31,16 +31,22 @@ class HydrogenFit:
 
     def add(self, residual, amplitude, log_tau, delay_s):
         """Add traces: residual (n_wells, n_frames) in counts, amplitude, log_tau and delay_s (n_wells,)."""
-        taus, delays = (np.rint(log_tau / LOG_TAU_STEP).astype(int), np.rint(delay_s / self.clock.step_s).astype(int))
+        self.add_sums(np.asarray(amplitude)[:, None] * residual, np.asarray(amplitude) ** 2, log_tau, delay_s)
+
+    def add_sums(self, product, power, log_tau, delay_s):
+        """Add what several flows of a well give: sums of amplitude times residual, and of squares of amplitudes."""
+        wells = np.flatnonzero(power)
+        taus = np.rint(log_tau[wells] / LOG_TAU_STEP).astype(int)
+        delays = np.rint(delay_s[wells] / self.clock.step_s).astype(int)
         codes, node = np.unique(taus * _MOST_NODES + delays, return_inverse=True)
-        share = np.zeros((len(codes), len(node)), np.float32)
-        share[node, np.arange(len(node))] = amplitude
-        products, powers = share @ residual.astype(np.float32), (share**2).sum(axis=1)
-        for code, product, power in zip(codes.tolist(), products.astype(float), powers.tolist(), strict=True):
+        member = np.zeros((len(codes), len(node)), np.float32)
+        member[node, np.arange(len(node))] = 1
+        products, powers = member @ product[wells].astype(np.float32), np.bincount(node, power[wells], len(codes))
+        for code, one, mass in zip(codes.tolist(), products.astype(float), powers.tolist(), strict=True):
             delay = (code + _MOST_NODES // 2) % _MOST_NODES - _MOST_NODES // 2
             place = (code - delay) // _MOST_NODES, delay
-            former, former_power = self.sums.get(place, (0.0, 0.0))
-            self.sums[place] = former + product, former_power + power
+            former, former_mass = self.sums.get(place, (0.0, 0.0))
+            self.sums[place] = former + one, former_mass + mass
 
     @property
     def mass(self):
