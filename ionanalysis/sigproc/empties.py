@@ -158,12 +158,6 @@ def stacked(flows, weights):
     return np.concatenate([centred(flow.T.astype(np.float32), weights) for flow in flows], axis=1).astype(np.float32)
 
 
-def stacked_table(grid, clock, means, tau_empty_s, weights):
-    """Backgrounds of several flows side by side, `centred`, at each node of a grid."""
-    flows = [centred(grid.buffered(clock, mean, tau_empty_s), weights) for mean in means]
-    return np.concatenate(flows, axis=2).astype(np.float32)
-
-
 def wide_grid(clock, tau_empty_s):
     """Grid for wells of any kind: a little faster than empties, up to five times as slow."""
     middle = np.log(tau_empty_s)
@@ -173,25 +167,6 @@ def wide_grid(clock, tau_empty_s):
         log_tau_step=LOG_TAU_STEP,
         delay_step_s=DELAY_STEPS * clock.step_s,
     )
-
-
-def mean_empty(flow, chosen, delay_s, clock):
-    """Mean trace of empty wells, sharpened for their different delays.
-
-    Parameters
-    ----------
-    flow : ndarray of shape (n_frames, n_wells)
-    chosen : ndarray of bool
-        Wells that are averaged.
-    delay_s : ndarray of shape (n_wells,)
-        Delay of each well.
-
-    Returns
-    -------
-    ndarray of shape (n_frames,), float64
-        Trace of an empty well of delay 0.
-    """
-    return sharpened(flow[:, chosen].mean(axis=1, dtype=np.float64), blur_matrix(delay_s[chosen], clock))
 
 
 def blur_matrix(delay_s, clock):
@@ -267,7 +242,7 @@ def frame_weights(grid, table, flows, fit, usable, weights, counts):
     Parameters
     ----------
     grid, table, fit
-        Backgrounds (`stacked_table`, with `weights`), and how wells were fitted by them.
+        Backgrounds of the flows side by side, `centred` with `weights`, and how wells were fitted by them.
     flows : list of ndarray of shape (n_frames, n_wells)
     weights : ndarray of shape (n_frames,)
         Weights that `table` carries.
