@@ -4,7 +4,6 @@
 Sums over the values of a trace run in sixteen lanes that are added up in a fixed order, so that every build
 gives the same bytes; rows are padded with zeros to whole lanes. Filters act on many traces side by side.
 """
-from libc.math cimport sqrt
 
 DEF LANES = 16
 DEF STRIP = 64
@@ -105,80 +104,43 @@ cdef inline Py_ssize_t cell(double value, double first, double step, Py_ssize_t 
     return second - 1
 
 
-cdef inline void cubic(double s, double step, float* weight, float* slope) noexcept nogil:
-    """Weights of four evenly spaced nodes: Lagrange, exact for cubics; and their derivatives."""
-    weight[0] = <float>(-s * (s - 1) * (s - 2) / 6)
-    weight[1] = <float>((s + 1) * (s - 1) * (s - 2) / 2)
-    weight[2] = <float>(-(s + 1) * s * (s - 2) / 2)
-    weight[3] = <float>((s + 1) * s * (s - 1) / 6)
-    slope[0] = <float>(-(3 * s * s - 6 * s + 2) / 6 / step)
-    slope[1] = <float>((3 * s * s - 4 * s - 1) / 2 / step)
-    slope[2] = <float>(-(3 * s * s - 2 * s - 2) / 2 / step)
-    slope[3] = <float>((3 * s * s - 1) / 6 / step)
+cdef inline void cubic(double s, double per_step, float* weight, float* slope) noexcept nogil:
+    """Weights of four evenly spaced nodes: Lagrange, exact for cubics; and their derivatives, times `per_step`."""
+    cdef double sixth = 1.0 / 6.0, half = 0.5, square = s * s
+    weight[0] = <float>(-s * (s - 1) * (s - 2) * sixth)
+    weight[1] = <float>((s + 1) * (s - 1) * (s - 2) * half)
+    weight[2] = <float>(-(s + 1) * s * (s - 2) * half)
+    weight[3] = <float>((s + 1) * s * (s - 1) * sixth)
+    slope[0] = <float>(-(3 * square - 6 * s + 2) * (sixth * per_step))
+    slope[1] = <float>((3 * square - 4 * s - 1) * (half * per_step))
+    slope[2] = <float>(-(3 * square - 2 * s - 2) * (half * per_step))
+    slope[3] = <float>((3 * square - 1) * (sixth * per_step))
 
 
-cdef inline double added(const float* lanes) noexcept nogil:
-    cdef double total = 0.0
-    cdef Py_ssize_t k
-    for k in range(LANES):
-        total += lanes[k]
-    return total
+cdef extern from "sums.h" nogil:
+    void add_up(const float* node, Py_ssize_t n_delays, Py_ssize_t n_values, const float* tau_weight,
+                const float* tau_slope, const float* delay_weight, const float* delay_slope, const float* trace,
+                float gain, float* sums)
 
 
 cdef void gather(
     const float[:, :, ::1] table, const double[::1] grid, const float* trace, const double* fit, double* sums,
 ) noexcept nogil:
     """Normal equations of a well: products of model and slopes (6), with what is left (3), and its square."""
-    cdef Py_ssize_t n_values = table.shape[2], value, i, k, sum_index
     cdef double within = 0.0
-    cdef Py_ssize_t tau = cell(fit[1], grid[0], grid[1], table.shape[0], &within)
+    cdef Py_ssize_t tau = cell(fit[1], grid[0], grid[1], table.shape[0], &within), i
     cdef float tau_weight[4]
     cdef float tau_slope[4]
     cdef float delay_weight[4]
     cdef float delay_slope[4]
-    cdef float model[LANES]
-    cdef float by_tau[LANES]
-    cdef float by_delay[LANES]
-    cdef float lanes[10][LANES]
-    cdef const float* row
-    cdef float gain = <float>fit[0], across, along, rest
-    cubic(within, grid[1], tau_weight, tau_slope)
+    cdef float found[16]
+    cubic(within, 1.0 / grid[1], tau_weight, tau_slope)
     cdef Py_ssize_t delay = cell(fit[2], grid[2], grid[3], table.shape[1], &within)
-    cubic(within, grid[3], delay_weight, delay_slope)
-    for sum_index in range(10):
-        for k in range(LANES):
-            lanes[sum_index][k] = 0.0
-    for value in range(0, n_values, LANES):
-        for k in range(LANES):
-            model[k] = 0.0
-            by_tau[k] = 0.0
-            by_delay[k] = 0.0
-        for i in range(4):
-            row = &table[tau + i, delay, value]
-            for k in range(LANES):
-                across = (delay_weight[0] * row[k] + delay_weight[1] * row[n_values + k]
-                          + delay_weight[2] * row[2 * n_values + k] + delay_weight[3] * row[3 * n_values + k])
-                along = (delay_slope[0] * row[k] + delay_slope[1] * row[n_values + k]
-                         + delay_slope[2] * row[2 * n_values + k] + delay_slope[3] * row[3 * n_values + k])
-                model[k] += tau_weight[i] * across
-                by_tau[k] += tau_slope[i] * across
-                by_delay[k] += tau_weight[i] * along
-        for k in range(LANES):
-            rest = trace[value + k] - gain * model[k]
-            across = gain * by_tau[k]
-            along = gain * by_delay[k]
-            lanes[0][k] += model[k] * model[k]
-            lanes[1][k] += model[k] * across
-            lanes[2][k] += across * across
-            lanes[3][k] += model[k] * along
-            lanes[4][k] += across * along
-            lanes[5][k] += along * along
-            lanes[6][k] += model[k] * rest
-            lanes[7][k] += across * rest
-            lanes[8][k] += along * rest
-            lanes[9][k] += rest * rest
-    for sum_index in range(10):
-        sums[sum_index] = added(lanes[sum_index])
+    cubic(within, 1.0 / grid[3], delay_weight, delay_slope)
+    add_up(&table[tau, delay, 0], table.shape[1], table.shape[2], tau_weight, tau_slope, delay_weight, delay_slope,
+           trace, <float>fit[0], found)
+    for i in range(10):
+        sums[i] = found[i]
 
 
 cdef inline double held(double value, double least, double most) noexcept nogil:
@@ -187,20 +149,18 @@ cdef inline double held(double value, double least, double most) noexcept nogil:
 
 
 cdef inline void solve_three(const double* a, const double* right, double* step) noexcept nogil:
-    """Solve a positive definite system, lower triangle by rows, by Cholesky factors."""
-    cdef double l00 = sqrt(a[0])
-    cdef double l10 = a[1] / l00
-    cdef double l11 = sqrt(a[2] - l10 * l10 if a[2] - l10 * l10 > 1e-14 * a[2] else 1e-14 * a[2])
-    cdef double l20 = a[3] / l00
-    cdef double l21 = (a[4] - l20 * l10) / l11
-    cdef double rest = a[5] - l20 * l20 - l21 * l21
-    cdef double l22 = sqrt(rest if rest > 1e-14 * a[5] else 1e-14 * a[5])
-    cdef double y0 = right[0] / l00
-    cdef double y1 = (right[1] - l10 * y0) / l11
-    cdef double y2 = (right[2] - l20 * y0 - l21 * y1) / l22
-    step[2] = y2 / l22
-    step[1] = (y1 - l21 * step[2]) / l11
-    step[0] = (y0 - l10 * step[1] - l20 * step[2]) / l00
+    """Solve a positive definite system, lower triangle by rows, by factors L D L'."""
+    cdef double over0 = 1.0 / a[0]
+    cdef double l10 = a[1] * over0, l20 = a[3] * over0
+    cdef double d1 = a[2] - l10 * a[1]
+    cdef double over1 = 1.0 / (d1 if d1 > 1e-14 * a[2] else 1e-14 * a[2])
+    cdef double l21 = (a[4] - l20 * a[1]) * over1
+    cdef double d2 = a[5] - l20 * a[3] - l21 * (a[4] - l20 * a[1])
+    cdef double y1 = right[1] - l10 * right[0]
+    cdef double y2 = right[2] - l20 * right[0] - l21 * y1
+    step[2] = y2 / (d2 if d2 > 1e-14 * a[5] else 1e-14 * a[5])
+    step[1] = y1 * over1 - l21 * step[2]
+    step[0] = right[0] * over0 - l10 * step[1] - l20 * step[2]
 
 
 def fit_wells(

@@ -1,8 +1,9 @@
 # cython: embedsignature=True
-"""Kernels of traces: projection while reading, and tables read off per well. Twins: reference/traces.py.
+"""Kernels of traces: taken in while reading, and tables read off per well. Twins: reference/traces.py.
 
 Frames come as stored, one image after the other, so that wells lie side by side: they are the vector
-axis, and a strip of wells stays in the first-level cache while all frames pass.
+axis, and a strip of wells stays in the first-level cache while all frames pass. A window of an image is taken as it
+lies in memory.
 """
 
 DEF STRIP = 128
@@ -42,23 +43,6 @@ def interpolate_table(
                     node = &table[tau_node[well] + i, delay_node[well] + j, 0]
                     for value in range(n_values):
                         found[value] += weight * node[value]
-
-
-def pinned_wells(
-    const short[:, ::1] frames,        # (n_frames, n_wells) in: counts
-    int low, int high,                 # in: counts; a pinned well has a frame below low or above high
-    unsigned char[::1] pinned,         # (n_wells,) out: 1 pinned, 0 not
-):
-    """Find wells that left the range of the converter in any frame (sigproc.md 2.2)."""
-    cdef Py_ssize_t frame, well
-    cdef int value
-    with nogil:
-        for well in range(frames.shape[1]):
-            pinned[well] = 0
-        for frame in range(frames.shape[0]):
-            for well in range(frames.shape[1]):
-                value = frames[frame, well]
-                pinned[well] |= (value < low) | (value > high)
 
 
 def merge_frames(

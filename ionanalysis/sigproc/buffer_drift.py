@@ -124,7 +124,7 @@ class DriftFilter:
     of_ramp: np.ndarray
 
     @classmethod
-    def of(cls, model, empty, bulk, template, log_tau):
+    def of(cls, model, empty, bulk, log_tau):
         """Filters for wells about `log_tau`.
 
         Parameters
@@ -133,8 +133,6 @@ class DriftFilter:
         empty : ndarray of shape (n_frames,)
             Typical empty trace.
         bulk : BulkOperators
-        template : ndarray of shape (n_taus, n_delays, n_frames)
-            Trace of one base at each node.
         log_tau : float
         """
         grid = model.grid
@@ -142,11 +140,12 @@ class DriftFilter:
         delay = int(np.clip(np.abs(grid.delays_s).argmin(), 1, len(grid.delays_s) - 2))
         backgrounds = bulk.background[tau - 1 : tau + 2, delay - 1 : delay + 2] @ empty
         less = bulk.delayed[delay] @ empty - backgrounds[1, 1]
+        base = model.clock.released(model.hydrogen, float(np.exp(grid.log_taus[tau])), [grid.delays_s[delay]])[:, 0]
         ratio = model.tau_empty_s / np.exp(grid.log_taus[tau])
         slower = (backgrounds[2, 1] - backgrounds[0, 1]) / (grid.log_taus[tau + 1] - grid.log_taus[tau - 1])
         slower += ratio / max(1 - ratio, _LEAST_RATIO) * less
         later = (backgrounds[1, 2] - backgrounds[1, 0]) / (grid.delays_s[delay + 1] - grid.delays_s[delay - 1])
-        design = np.stack([slower, less, later, template[tau, delay], np.ones(len(empty))], axis=1)
+        design = np.stack([slower, less, later, base, np.ones(len(empty))], axis=1)
         root = np.sqrt(model.weight)[:, None]
         vectors = (np.linalg.pinv(design * root) * root.T)[:2]
         of_background = (vectors @ bulk.background).astype(np.float32)
@@ -154,7 +153,7 @@ class DriftFilter:
         dark, ramp = vectors @ model.dark.T, vectors @ bulk.ramp
         return cls(grid, model.tau_empty_s, vectors, of_bulk, of_background, dark, ramp)
 
-    def seen(self, products, empty, wells, drift):
+    def seen(self, products, empty, wells, drift, *, has_ramp=True):
         """Both drifts beyond `drift` by each of some wells.
 
         Parameters
@@ -165,6 +164,8 @@ class DriftFilter:
             Mean empty trace of the flow.
         wells : PlacedWells
         drift : pair of float
+        has_ramp : bool
+            Whether the drift of all pixels is in the traces.
 
         Returns
         -------
@@ -173,7 +174,9 @@ class DriftFilter:
         background = self.of_background @ np.asarray(empty, np.float32)
         bulk = np.broadcast_to(self.of_bulk @ np.asarray(empty, np.float32), background.shape)
         expected = wells.places.read(drifted(self.grid, background, bulk, self.tau_empty_s, drift))
-        beside = (self.of_ramp @ empty)[:, None] + self.of_dark[:, :1] + self.of_dark[:, 1:] * wells.place
+        beside = self.of_dark[:, :1] + self.of_dark[:, 1:] * wells.place
+        if has_ramp:
+            beside += (self.of_ramp @ empty)[:, None]
         return (products - beside) / wells.gain - expected
 
 

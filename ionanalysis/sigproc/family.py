@@ -8,7 +8,9 @@ from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.wellfit import LANES, Projected, centred
 
 LOG_TAU_STEP = 0.1
-DELAY_STEP_S = 0.03
+DELAY_STEPS = 2
+"""Steps of the fine grid between nodes."""
+
 DELAY_RANGE_S = 0.15
 """Largest difference of arrival times within a region, seconds."""
 
@@ -50,7 +52,7 @@ class BackgroundFamily:
             (least - 0.3, most + 1.6),
             (-DELAY_RANGE_S, DELAY_RANGE_S),
             log_tau_step=LOG_TAU_STEP,
-            delay_step_s=DELAY_STEP_S,
+            delay_step_s=DELAY_STEPS * clock.step_s,
         )
         parts = [grid.low_passed(clock, mean) for mean in means]
         plain = np.concatenate([centred(part[0], weights) for part in parts], axis=-1)

@@ -1,5 +1,6 @@
 """From images to signals: learn each region from the first flows, then measure flow after flow."""
 
+from collections import deque
 from functools import partial
 
 import numpy as np
@@ -94,11 +95,13 @@ class SignalFitter:
         self.references = [(region.flags & WellFlag.REFERENCE) > 0 for region in self.regions]
         self.models: list = [None] * len(self.regions)
         self._placed: list = [None] * len(self.regions)
+        self._kept: dict = {}
+        self._drifts = [BufferDrift() for _ in self.regions]
+        self._bends: list = [None] * len(self.regions)
         self.size = np.ones(self.shape, np.float32)
         self.live = beads.mask.matches(WellFlag.LIVE)
         self._measured = beads.mask.matches(WellFlag.LIVE | WellFlag.DUD)
         self._noise_groups = _noise_groups(options, beads.block, run.offset[0])
-        self._bends: list = [None] * len(self.regions)
         self.cross_talk = 0.0
         """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
@@ -124,13 +127,12 @@ class SignalFitter:
         samples = [self._sample_wells(region, n_flows) for region in self.regions]
         frames: list = [[] for _ in self.regions]
         empties: list = [[] for _ in self.regions]
-        for _, image in self._images(range(n_flows)):
-            cut = partial(self._cut_sample, image=image, samples=samples)
-            for index, (part, empty) in enumerate(self._each(cut)):
+        for _, cut in self._regions_of(range(n_flows), partial(self._cut_sample, samples=samples)):
+            for index, (part, empty) in enumerate(cut):
                 frames[index].append(part)
                 empties[index].append(empty)
         work = partial(self._learn_one, samples=samples, frames=frames, empties=empties)
-        self.models = list(self._each(work))
+        self.models = list(map_blocks(self._executor, work, range(len(self.regions))))
         for index, (region, model) in enumerate(zip(self.regions, self.models, strict=True)):
             if model is not None:
                 wells = np.flatnonzero((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0)
@@ -139,15 +141,23 @@ class SignalFitter:
 
     def flows(self):
         """Yield each flow and its signals, float32 of shape (rows, cols): 1 is one base, 0 where no well is live."""
-        levels, drifts = [ZeroLevel() for _ in self.regions], [BufferDrift() for _ in self.regions]
-        for flow, image in self._images(range(self.run.n_flows)):
-            raw = self._clear(flow, self._measure(flow, image, drifts), levels)
+        levels = [ZeroLevel() for _ in self.regions]
+        for flow, raw in self._raw():
+            raw = self._clear(flow, raw, levels)
             if self._noise_groups:
                 usable = self._measured & (self.first_pinned > flow)
                 raw = without_group_noise(raw, self.size, usable, self._noise_groups)
             duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
             yield flow, self._scaled(flow, raw)
+
+    def _raw(self):
+        """Yield each flow as measured, those first that were measured before."""
+        kept, self._kept = self._kept, {}
+        n_kept = len(kept)
+        for flow in range(n_kept):
+            yield flow, kept.pop(flow)
+        yield from self._measure(range(n_kept, self.run.n_flows))
 
     def copies(self):
         """Size of each live well's signal relative to a typical one, -1 elsewhere: float32 (rows, cols)."""
@@ -187,8 +197,39 @@ class SignalFitter:
                 )
             yield flow, image
 
-    def _each(self, work):
-        return map_blocks(self._executor, work, range(len(self.regions)))
+    def _regions_of(self, flows, work):
+        """Yield each flow and ``work(index, flow, image)`` of every region.
+
+        One flow is being worked at while the one before is in the caller's hands.
+        """
+        n_parts = 2 * getattr(self._executor, "_max_workers", 1)
+        parts = [range(part, len(self.regions), n_parts) for part in range(min(n_parts, len(self.regions)))]
+
+        def some(part, flow, image, former):
+            # Regions are followed from flow to flow; of the flow before, the part was begun earlier.
+            if former:
+                former.result()
+            return [work(index, flow, image) for index in part]
+
+        def gathered(futures):
+            results: list = [None] * len(self.regions)
+            for part, future in zip(parts, futures, strict=True):
+                results[part.start :: n_parts] = future.result()
+            return results
+
+        waiting: deque = deque()
+        before: list = [None] * len(parts)
+        for flow, image in self._images(flows):
+            before = [
+                self._executor.submit(some, part, flow, image, former)
+                for part, former in zip(parts, before, strict=True)
+            ]
+            waiting.append((flow, before))
+            if len(waiting) > 1:
+                former, futures = waiting.popleft()
+                yield former, gathered(futures)
+        for former, futures in waiting:
+            yield former, gathered(futures)
 
     def _sample_wells(self, region, n_flows):
         """Wells of a region that it is learned from: live ones evenly over the region, and duds."""
@@ -199,12 +240,12 @@ class SignalFitter:
         duds = _evenly(np.flatnonzero(region.flags & WellFlag.DUD), max(most // 4, 15))
         return np.sort(np.concatenate([live, duds]))
 
-    def _cut_sample(self, index, image, samples):
+    def _cut_sample(self, index, flow, image, samples):
         frames = cut_frames(image, self.beads.tiles[index])
         traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
         wells = self.references[index] & ~pinned
         empty = sharpened(traces[:, wells].mean(axis=1, dtype=np.float64), self.blurs[index]) if wells.any() else None
-        return traces[:, samples[index]], empty
+        return np.take(traces, samples[index], axis=1), empty
 
     def _learn_one(self, index, samples, frames, empties):
         region = self.regions[index]
@@ -220,8 +261,10 @@ class SignalFitter:
     def _learn_from_keys(self):
         """Learn cross-talk and the size of every live well's signal from the flows of the keys."""
         n_flows = min(max(key.n_flows for key in self.keys) + FLOWS_BEYOND_KEY, self.run.n_flows)
-        drifts = [BufferDrift() for _ in self.regions]
-        raw = np.array([self._measure(flow, image, drifts) for flow, image in self._images(range(n_flows))])
+        measured = [raw for _, raw in self._measure(range(n_flows))]
+        # They are measured once.
+        self._kept = dict(enumerate(measured))
+        raw = np.array(measured)
         library = self.beads.mask.matches(WellFlag.LIB) & (self.first_pinned >= n_flows)
         if self.options.cross_talk:
             self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])
@@ -240,60 +283,62 @@ class SignalFitter:
         """Signals of a flow without what neighbours add, and without what 0-mers show."""
         if self.cross_talk:
             raw = without_cross_talk(raw, self.live, self.cross_talk, self.beads.tiles)
-        for tile, region, model, level in zip(self.beads.tiles, self.regions, self.models, levels, strict=True):
-            if model is not None:
+        for index, (tile, level) in enumerate(zip(self.beads.tiles, levels, strict=True)):
+            placed = self._placed[index]
+            if placed is not None:
                 inside = raw[tile.slices]
-                usable = (self.first_pinned[tile.slices] > flow).ravel()
-                silent = np.flatnonzero(self._silent(flow, region.flags) & usable)
-                place = region.fit.log_tau - model.mean_log_tau
-                expected = self._leftover(flow, region.flags) * self.size[tile.slices].ravel()
-                level.follow((inside.ravel() - expected)[silent], place[silent])
-                measured = ((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0) & usable
-                inside -= np.where(measured, level.at(place), 0).reshape(inside.shape)
+                values = inside.ravel()[placed.wells]
+                usable = (self.first_pinned[tile.slices] > flow).ravel()[placed.wells]
+                silent = self._silent(flow, self.regions[index].flags[placed.wells]) & usable
+                expected = self._leftover(flow, self.regions[index].flags[placed.wells])
+                expected *= self.size[tile.slices].ravel()[placed.wells]
+                level.follow((values - expected)[silent], placed.place[silent])
+                cleared = np.zeros(inside.size, np.float32)
+                cleared[placed.wells] = values - np.where(usable, level.at(placed.place), 0)
+                raw[tile.slices] = cleared.reshape(inside.shape)
         return raw
 
     def _silent(self, flow, flags):
         """Wells of a region that take no base in a flow, by their key or because they are duds."""
-        silent = (flags & WellFlag.DUD) > 0
+        kinds = WellFlag.DUD
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
             if flow in key.zeros:
-                silent |= (flags & flag) > 0
-        return silent
+                kinds |= flag
+        return (flags & np.uint16(kinds)) > 0
 
     def _leftover(self, flow, flags):
         """What phasing typically leaves in a flow of the key of each well, bases."""
-        leftover = np.zeros(len(flags))
+        leftover = np.zeros(len(flags), np.float32)
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
             if flow < key.n_flows:
                 leftover[(flags & flag) > 0] = key.leftover[flow]
         return leftover
 
-    def _measure(self, flow, image, drifts):
-        """Signals of a flow as they come; `drifts` of the regions are followed, flow after flow."""
-        raw = np.zeros(self.shape, np.float32)
-        work = partial(self._measure_one, flow=flow, image=image, drifts=drifts)
-        for index, values in enumerate(self._each(work)):
-            raw[self.beads.tiles[index].slices] = values
-        return raw
+    def _measure(self, flows):
+        """Yield flows and their signals as they come; wells that pin are marked."""
+        for flow, found in self._regions_of(flows, self._measure_one):
+            raw = np.zeros(self.shape, np.float32)
+            for tile, (values, pinned) in zip(self.beads.tiles, found, strict=True):
+                first = self.first_pinned[tile.slices]
+                first[pinned.reshape(first.shape) & (first > flow)] = flow
+                raw[tile.slices] = np.where(first <= flow, 0, values.reshape(first.shape))
+            yield flow, raw
 
-    def _measure_one(self, index, flow, image, drifts):
+    def _measure_one(self, index, flow, image):
         tile, model, merging = self.beads.tiles[index], self.models[index], self.mergings[index]
         plan = model.plans[self.run.flow_order.bases[flow]] if model else None
         basis = merging.spread(plan.basis) if plan else np.zeros((N_VECTORS, self.clock.n_frames))
         taken = take_in(cut_frames(image, tile), basis, PINNED_LOW, PINNED_HIGH, self.references[index])
-        first = self.first_pinned[tile.slices]
-        first[taken.pinned.reshape(first.shape) & (first > flow)] = flow
         values = np.zeros(len(taken.pinned), np.float32)
         if plan and taken.mean is not None:
             empty = sharpened(merging.merge(taken.mean), self.blurs[index])
-            placed, drift = self._placed[index], drifts[index]
+            placed, drift = self._placed[index], self._drifts[index]
             found = np.nan_to_num(plan.combined(taken.projections, empty, placed, drift.state))
             values[placed.wells] = found
             silent = self._silent(flow, self.regions[index].flags[placed.wells])
             quiet = quiet_wells(found, self.size[tile.slices].ravel()[placed.wells], silent)
             drift.follow(plan.drift_seen(taken.projections, empty, placed.at(quiet), drift.state))
-        values[(first <= flow).ravel()] = 0
-        return values.reshape(first.shape)
+        return values, taken.pinned
 
     def _scaled(self, flow, raw):
         signal = np.where(self.live, raw / self.size, np.float32(0))

@@ -20,8 +20,8 @@ from ionanalysis.sigproc.nuisance import Nuisance
 from ionanalysis.sigproc.response import Places, ResponseGrid
 
 N_VECTORS = 6
-N_FILTER_VECTORS = 4
-"""Those that span the filters; the others tell how buffering drifts."""
+N_DRIFT_VECTORS = 2
+"""Those that tell how buffering drifts."""
 
 _LEAST_COLS = 16
 N_VALUES = 16
@@ -29,7 +29,6 @@ N_VALUES = 16
 
 _LEAST_WEIGHT = 1e-3
 
-DELAY_STEP_S = 0.02
 MOST_DELAY_S = 0.1
 """Delays of flows beyond this are no jitter, seconds."""
 
@@ -60,6 +59,26 @@ class FlowModel:
     hydrogen: np.ndarray
     dark: np.ndarray
 
+    def filters(self, drift=None):
+        """The `Filters` of this model; their basis spans those of a `DriftFilter`, too, where one is given."""
+        template = self.grid.released(self.clock, self.hydrogen)
+        whole = self._filters(template)
+        # Rows of the basis span the filters, to which every other node is enough; three rows would do for most chips.
+        some = whole[::2, ::2].reshape(-1, whole.shape[2])
+        basis = np.linalg.svd(some, full_matrices=False)[2][:N_VECTORS]
+        if drift is not None:
+            span = np.concatenate([basis[: N_VECTORS - N_DRIFT_VECTORS], drift.vectors])
+            basis = np.linalg.qr(span.T)[0].T
+        # A clock of few frames spans less.
+        basis = np.concatenate([basis, np.zeros((N_VECTORS - len(basis), whole.shape[2]))])
+        coefficients = whole @ basis.T
+        # From here on filters are what the basis makes of them, for bases and backgrounds alike.
+        coefficients /= np.maximum((coefficients * (template @ basis.T)).sum(axis=2, keepdims=True), 1e-12)
+        later = np.gradient(template @ basis.T, self.grid.delays_s[1] - self.grid.delays_s[0], axis=1)
+        delay_gain = (coefficients * later).sum(axis=2, keepdims=True)
+        fixed = np.concatenate([coefficients, coefficients @ (basis @ self.dark.T), delay_gain], axis=2)
+        return Filters(self.grid, basis.astype(np.float32), np.ascontiguousarray(fixed, np.float32))
+
     def plan(self, flow_delay, empty, bulk, log_tau):
         """Filters for the flows of a nucleotide.
 
@@ -77,30 +96,18 @@ class FlowModel:
         -------
         FilterPlan
         """
-        template = self.grid.released(self.clock, self.hydrogen)
-        filters = self._filters(template)
-        # Rows of the basis span the filters, to which every other node is enough; three rows would do for most chips.
-        some = filters[::2, ::2].reshape(-1, filters.shape[2])
-        drift = DriftFilter.of(self, empty, bulk, template, log_tau)
-        span = np.concatenate([np.linalg.svd(some, full_matrices=False)[2][:N_FILTER_VECTORS], drift.vectors])
-        basis = np.linalg.qr(span.T)[0].T
-        # A clock of few frames spans less.
-        basis = np.concatenate([basis, np.zeros((N_VECTORS - len(basis), filters.shape[2]))])
-        coefficients = filters @ basis.T
-        # From here on filters are what the basis makes of them, for bases and backgrounds alike.
-        coefficients /= np.maximum((coefficients * (template @ basis.T)).sum(axis=2, keepdims=True), 1e-12)
-        filters = coefficients @ basis
-        later = np.gradient(template, self.grid.delays_s[1] - self.grid.delays_s[0], axis=1)
-        delay_gain = (filters * later).sum(axis=2, keepdims=True)
-        fixed = np.concatenate([coefficients, filters @ self.dark.T, delay_gain], axis=2)
+        drift = DriftFilter.of(self, empty, bulk, log_tau)
+        found = self.filters(drift)
+        filters = found.by_frame()[:, :, None, :]
+        of_bulk, of_background = ((filters @ operator)[:, :, 0] for operator in (bulk.delayed, bulk.background))
         return FilterPlan(
-            self.grid,
+            found.grid,
             flow_delay,
-            basis.astype(np.float32),
-            np.ascontiguousarray(fixed, np.float32),
-            (filters[:, :, None, :] @ bulk.delayed)[:, :, 0, :].astype(np.float32),
-            (filters[:, :, None, :] @ bulk.background)[:, :, 0, :].astype(np.float32),
-            (filters @ bulk.ramp).astype(np.float32),
+            found.basis,
+            found.fixed,
+            of_bulk.astype(np.float32),
+            of_background.astype(np.float32),
+            (filters[:, :, 0] @ bulk.ramp).astype(np.float32),
             drift,
         )
 
@@ -114,6 +121,27 @@ class FlowModel:
         inside = np.linalg.solve(small, weighed @ np.swapaxes(template, 1, 2))
         filters = (template - np.swapaxes(inside, 1, 2) @ vectors) / variance
         return filters / np.maximum((filters * template).sum(axis=2, keepdims=True), 1e-12)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Filters at the nodes of a grid, as what they make of projections.
+
+    Parameters
+    ----------
+    grid : ResponseGrid
+    basis : ndarray of shape (n_vectors, n_frames), float32
+    fixed : ndarray of shape (n_taus, n_delays, n_vectors + 3), float32
+        See `FilterPlan`.
+    """
+
+    grid: ResponseGrid
+    basis: np.ndarray
+    fixed: np.ndarray
+
+    def by_frame(self):
+        """Weight of each frame, (n_taus, n_delays, n_frames)."""
+        return self.fixed[:, :, :N_VECTORS] @ self.basis
 
 
 @dataclass(frozen=True)
@@ -192,8 +220,38 @@ class FilterPlan:
 
     def drift_seen(self, projections, empty, wells, drift):
         """What quiet wells tell of the drift of buffering: `DriftFilter.seen` from projections, (n_vectors, n_all)."""
-        products = self.drift.vectors @ self.basis.T @ projections[:, wells.wells]
+        products = (self.drift.vectors @ self.basis.T).astype(np.float32) @ projections[:, wells.wells]
         return self.drift.seen(products, empty, wells, drift)
+
+
+def amplitudes_of_flows(filters, frames, backgrounds, delays_s, wells):
+    """Amplitudes of several flows of one nucleotide, as `FilterPlan.combined` gives them one by one.
+
+    Parameters
+    ----------
+    filters : Filters
+    frames : ndarray of shape (n_flows, n_frames, n_wells), float32
+        Counts above the first stored frame.
+    backgrounds : ndarray of shape (n_taus, n_delays, n_frames, n_flows)
+        Of a well of unit gain at each node.
+    delays_s : sequence of n_flows float
+        By which each flow is late.
+    wells : PlacedWells
+        All wells of `frames`.
+
+    Returns
+    -------
+    ndarray of shape (n_flows, n_wells), float32
+    """
+    projections = filters.basis @ frames
+    fixed = wells.places.read(filters.fixed)
+    found = np.einsum("vw,fvw->fw", fixed[:N_VECTORS], projections)
+    dark, dark_slope, delay_gain = fixed[N_VECTORS:]
+    levels = (filters.by_frame()[:, :, None, :] @ backgrounds.astype(np.float32))[:, :, 0]
+    found -= wells.gain * wells.places.read(levels)
+    found -= dark + wells.place * dark_slope
+    found /= np.clip(1 + np.asarray(delays_s, np.float32)[:, None] * delay_gain, 0.5, 2)
+    return found
 
 
 @dataclass(frozen=True)
@@ -292,8 +350,8 @@ class FlowDelay:
     def of(cls, clock, typical, weight, ramp):
         """From the typical empty trace of a nucleotide: least squares of the bulk in it and its derivative."""
         typical = typical - ramp @ typical
-        earlier, later = (clock.delayed(typical, delay) for delay in (-DELAY_STEP_S, DELAY_STEP_S))
-        design = np.stack([typical, (later - earlier) / (2 * DELAY_STEP_S)], axis=1)
+        earlier, later = (clock.delayed(typical, delay) for delay in (-clock.step_s, clock.step_s))
+        design = np.stack([typical, (later - earlier) / (2 * clock.step_s)], axis=1)
         root = np.sqrt(weight)[:, None]
         towards = np.linalg.pinv(design * root) * root.T
         return cls(towards - towards @ ramp)

@@ -72,7 +72,15 @@ class FrameClock:
         ndarray of shape (n_fine, n_delays) or (n_fine, n_delays, n_traces), float64
         """
         trace = np.asarray(trace, float)
-        return np.stack([_delay_operator(self, float(delay)) @ trace for delay in delays_s], axis=1)
+        undelayed = _fine_operator(self) @ trace
+        out = np.empty((len(undelayed), len(delays_s), *trace.shape[1:]))
+        for place, delay in enumerate(delays_s):
+            steps = round(delay / self.step_s)
+            if abs(steps * self.step_s - delay) < 1e-9:
+                _shift(undelayed, steps, trace, out[:, place])
+            else:
+                out[:, place] = _delay_operator(self, float(delay)) @ trace
+        return out
 
     def averaged(self, fine):
         """Frame averages of traces on the fine grid (axis 0)."""
@@ -129,15 +137,36 @@ class FrameClock:
         return self.averaged(fine) - self.low_passed(fine, [tau_s])[0]
 
 
+def _shift(undelayed, steps, trace, out):
+    """Delay a trace on the fine grid by whole steps; its ends are held."""
+    steps = max(min(steps, len(out)), -len(out))
+    if steps >= 0:
+        out[:steps] = trace[0]
+        out[steps:] = undelayed[: len(out) - steps]
+    else:
+        out[:steps] = undelayed[-steps:]
+        out[steps:] = trace[-1]
+
+
+@lru_cache(maxsize=16)
+def _fine_operator(clock):
+    """Matrix from a trace to the fine grid, (n_fine, n_frames)."""
+    return _spline_operator(clock, 0.0)
+
+
 @lru_cache(maxsize=64)
 def _delay_operator(clock, delay_s):
-    """Matrix from a trace to its delayed copy on the fine grid, (n_fine, n_frames): see `FrameClock.fine`."""
+    """Matrix from a trace to its delayed copy on the fine grid, (n_fine, n_frames)."""
+    return _spline_operator(clock, delay_s)
+
+
+def _spline_operator(clock, delay_s):
+    """See `FrameClock.fine`."""
     from scipy.interpolate import CubicSpline
 
     trace = np.eye(clock.n_frames)
-    integral = np.concatenate(
-        [np.zeros((1, clock.n_frames)), np.cumsum(trace * np.diff(clock.edges_s)[:, None], axis=0)]
-    )
+    passed = np.cumsum(trace * np.diff(clock.edges_s)[:, None], axis=0)
+    integral = np.concatenate([np.zeros((1, clock.n_frames)), passed])
     spline = CubicSpline(clock.edges_s, integral, bc_type="natural")
     # Averages over fine steps, not values at their middles: frame averages then come back exactly.
     times = np.arange(sum(clock.counts) * FINE_STEPS + 1) * clock.step_s - delay_s
@@ -147,16 +176,21 @@ def _delay_operator(clock, delay_s):
     return np.diff(spline(inside) + beyond * ends, axis=0) / clock.step_s
 
 
-BLUR_STEP_S = 0.01
 BLUR_RANGE_S = 0.3
 """Delays that a mean trace may be blurred by, seconds."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def blur_operators(clock):
-    """Matrices that delay a trace by -`BLUR_RANGE_S`, ... in steps of `BLUR_STEP_S`: (n_delays, n_frames, n_frames)."""
-    n_side = round(BLUR_RANGE_S / BLUR_STEP_S)
-    delays = BLUR_STEP_S * np.arange(-n_side, n_side + 1)
+    """Matrices that delay a trace by whole steps of the fine grid, up to `BLUR_RANGE_S` either way.
+
+    Returns
+    -------
+    ndarray of shape (n_delays, n_frames, n_frames), float64
+        The middle one delays by nothing.
+    """
+    n_side = round(BLUR_RANGE_S / clock.step_s)
+    delays = clock.step_s * np.arange(-n_side, n_side + 1)
     return np.array([clock.averaged(clock.fine(np.eye(clock.n_frames), [delay])[:, 0]) for delay in delays])
 
 

@@ -171,7 +171,7 @@ class _Backgrounds:
     def __init__(self, traces, empty, sorting):
         self.flows, self.clock, self.weight = traces.flows, traces.clock, sorting.frame_weight
         self.tau_empty_s = sorting.tau_empty_s
-        self.grid = wide_grid(self.tau_empty_s)
+        self.grid = wide_grid(self.clock, self.tau_empty_s)
         self.fit = sorting.fit
         self.places = self.grid.place(self.fit.log_tau, self.fit.delay_s)
         blur = blur_matrix(self.fit.delay_s[empty], self.clock)

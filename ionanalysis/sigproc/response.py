@@ -28,8 +28,10 @@ class ResponseGrid:
 
     @classmethod
     def covering(cls, log_tau_range, delay_range, *, log_tau_step=0.08, delay_step_s=0.02):
-        """Grid over both ranges with a margin of one node on each side."""
-        return cls(_nodes(log_tau_range, log_tau_step), _nodes(delay_range, delay_step_s))
+        """Grid over both ranges with a margin of one node on each side; delays are whole steps."""
+        middle = round(sum(delay_range) / 2 / delay_step_s) * delay_step_s
+        half = max(delay_range[1] - middle, middle - delay_range[0])
+        return cls(_nodes(log_tau_range, log_tau_step), _nodes((middle - half, middle + half), delay_step_s))
 
     @property
     def shape(self):

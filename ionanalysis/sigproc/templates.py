@@ -7,7 +7,6 @@ import numpy as np
 from ionanalysis.sigproc.wellfit import centred
 
 LOG_TAU_STEP = 0.12
-DELAY_STEP_S = 0.02
 _MOST_NODES = 1 << 16
 
 
@@ -15,7 +14,7 @@ _MOST_NODES = 1 << 16
 def release_operator(clock, tau_node, delay_node):
     """Matrix from released hydrogen to the trace of a well, at a node of a fixed grid."""
     eye = np.eye(clock.n_frames)
-    operator = clock.released(eye, float(np.exp(tau_node * LOG_TAU_STEP)), [delay_node * DELAY_STEP_S])
+    operator = clock.released(eye, float(np.exp(tau_node * LOG_TAU_STEP)), [delay_node * clock.step_s])
     return operator[:, 0, :].astype(np.float32)
 
 
@@ -32,16 +31,22 @@ class HydrogenFit:
 
     def add(self, residual, amplitude, log_tau, delay_s):
         """Add traces: residual (n_wells, n_frames) in counts, amplitude, log_tau and delay_s (n_wells,)."""
-        taus, delays = (np.rint(log_tau / LOG_TAU_STEP).astype(int), np.rint(delay_s / DELAY_STEP_S).astype(int))
+        self.add_sums(np.asarray(amplitude)[:, None] * residual, np.asarray(amplitude) ** 2, log_tau, delay_s)
+
+    def add_sums(self, product, power, log_tau, delay_s):
+        """Add what several flows of a well give: sums of amplitude times residual, and of squares of amplitudes."""
+        wells = np.flatnonzero(power)
+        taus = np.rint(log_tau[wells] / LOG_TAU_STEP).astype(int)
+        delays = np.rint(delay_s[wells] / self.clock.step_s).astype(int)
         codes, node = np.unique(taus * _MOST_NODES + delays, return_inverse=True)
-        share = np.zeros((len(codes), len(node)), np.float32)
-        share[node, np.arange(len(node))] = amplitude
-        products, powers = share @ residual.astype(np.float32), (share**2).sum(axis=1)
-        for code, product, power in zip(codes.tolist(), products.astype(float), powers.tolist(), strict=True):
+        member = np.zeros((len(codes), len(node)), np.float32)
+        member[node, np.arange(len(node))] = 1
+        products, powers = member @ product[wells].astype(np.float32), np.bincount(node, power[wells], len(codes))
+        for code, one, mass in zip(codes.tolist(), products.astype(float), powers.tolist(), strict=True):
             delay = (code + _MOST_NODES // 2) % _MOST_NODES - _MOST_NODES // 2
             place = (code - delay) // _MOST_NODES, delay
-            former, former_power = self.sums.get(place, (0.0, 0.0))
-            self.sums[place] = former + product, former_power + power
+            former, former_mass = self.sums.get(place, (0.0, 0.0))
+            self.sums[place] = former + one, former_mass + mass
 
     @property
     def mass(self):

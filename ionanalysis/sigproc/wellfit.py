@@ -125,15 +125,15 @@ def whole_lanes(values):
 
 
 def _best_node(grid, table, traces):
-    nodes = whole_lanes(table.reshape(-1, table.shape[2]).T)
-    power = (nodes.astype(float) ** 2).sum(axis=0)
+    # Every other node is near enough to begin at.
+    nodes = whole_lanes(table[::2, ::2].reshape(-1, table.shape[2]).T)
+    power = np.einsum("vn,vn->n", nodes, nodes)
     weight = np.where(power > 0, 1 / (power + 1e-12), 0).astype(np.float32)
     best, gain = np.empty(len(traces), np.int32), np.empty(len(traces), np.float32)
     kernels.best_nodes(nodes, weight, traces, best, gain)
-    # A well without any positive gain has found the first node; a padded one none has.
-    tau_node, delay_node = np.unravel_index(best, grid.shape)
+    tau_node, delay_node = np.unravel_index(best, table[::2, ::2, 0].shape)
     gain = np.clip(gain.astype(float), 0.2, 5.0)
-    return WellFit(gain, grid.log_taus[tau_node], grid.delays_s[delay_node], np.zeros(len(best)))
+    return WellFit(gain, grid.log_taus[::2][tau_node], grid.delays_s[::2][delay_node], np.zeros(len(best)))
 
 
 def fit_surface(rows, cols, values, shape, *, order=2, keep=None):
