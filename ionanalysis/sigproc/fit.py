@@ -13,9 +13,9 @@ from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, cut_frames, find_beads, read_image, run_keys
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
+from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
-from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
 from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads

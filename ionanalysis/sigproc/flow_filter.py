@@ -172,10 +172,13 @@ class FilterPlan:
         table = np.zeros((*self.grid.shape, N_VALUES), np.float32)
         table[:, :, : self.fixed.shape[2]] = self.fixed
         table[:, :, self.fixed.shape[2]] = self.of_background @ empty
-        found = np.empty(len(wells.wells), np.float32)
+        found, places = np.empty(len(wells.wells), np.float32), wells.places
         kernels.combine_projections(
             table,
-            *wells.places.kernel_args,
+            places.tau_node,
+            places.delay_node,
+            places.tau_weight,
+            places.delay_weight,
             projections,
             wells.wells,
             wells.gain,
@@ -261,9 +264,7 @@ def take_in(frames, basis, low, high, chosen):
     projections, pinned = np.empty((N_VECTORS, n_wells), np.float32), np.empty(n_wells, np.uint8)
     lanes, sums = np.empty((n_frames, _LEAST_COLS), np.int32), np.empty(n_frames + 1, np.int64)
     vectors = np.ascontiguousarray(basis.T, np.float32)
-    kernels.take_in(
-        frames, vectors, low + 1, high - 1, chosen.astype(np.uint8), lanes, projections, pinned, sums
-    )
+    kernels.take_in(frames, vectors, low + 1, high - 1, chosen.astype(np.uint8), lanes, projections, pinned, sums)
     mean = sums[:-1] / sums[-1] if sums[-1] else None
     return TakenIn(projections, pinned.astype(bool), mean)
 

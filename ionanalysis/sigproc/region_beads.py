@@ -175,7 +175,10 @@ class _Backgrounds:
     def residual(self, flow, wells):
         """What a flow has beyond its background in some wells, `centred`: float32 (n_wells, n_frames)."""
         background = self.places.at(wells).read(centred(self.tables[flow], self.weight)).T
-        return stacked([self.flows[flow][:, wells]], self.weight) - self.fit.gain[wells, None].astype(np.float32) * background
+        return (
+            stacked([self.flows[flow][:, wells]], self.weight)
+            - self.fit.gain[wells, None].astype(np.float32) * background
+        )
 
     def along(self, flow, template):
         """Products of all wells' residuals with a template, `centred`: (n_wells,)."""
