@@ -95,11 +95,12 @@ def test_every_build_gives_the_same_bytes(variant):
     group = (np.arange(40) // 3).astype(np.int32)
     module = kernel("traces", variant)
     projections = rng.normal(size=(6, 50)).astype(np.float32)
-    for found, expected in zip(
-        [*take_in(module, frames, vectors, chosen), *merge(module, frames, group, share), *combined(module, projections)],
-        [*take_in(kernels, frames, vectors, chosen), *merge(kernels, frames, group, share), *combined(kernels, projections)],
-        strict=True,
-    ):  # fmt: skip
+
+    def everything(one):
+        taken, merged = take_in(one, frames, vectors, chosen), merge(one, frames, group, share)
+        return [*taken, *merged, *combined(one, projections)]
+
+    for found, expected in zip(everything(module), everything(kernels), strict=True):
         assert_array_equal(found, expected)
 
 

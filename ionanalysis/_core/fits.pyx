@@ -17,7 +17,7 @@ def low_pass_means(
     double[:, :, ::1] means,          # (n_taus, n_frames, n_traces) out
 ):
     """Low-pass traces, exactly for straight segments between samples, and average them over frames."""
-    cdef Py_ssize_t n_traces = fine.shape[1], tau, frame, start, width, at, k, i
+    cdef Py_ssize_t n_traces = fine.shape[1], tau, frame, start, width, at, k, _i
     cdef double now[STRIP]
     cdef double total[STRIP]
     cdef double keep, new, old, share
@@ -35,7 +35,7 @@ def low_pass_means(
                 for frame in range(steps.shape[0]):
                     for k in range(width):
                         total[k] = 0.0
-                    for i in range(steps[frame]):
+                    for _i in range(steps[frame]):
                         if at > 0:
                             for k in range(width):
                                 now[k] = keep * now[k] + new * fine[at, start + k] + old * fine[at - 1, start + k]
@@ -91,7 +91,7 @@ def best_nodes(
 
 
 cdef inline Py_ssize_t cell(double value, double first, double step, Py_ssize_t n, double* within) noexcept nogil:
-    """First of the four nodes around a value held within the second and last but one; where it lies after the second."""
+    """First of the four nodes around a value, which is held inside, and how far after the second it lies."""
     cdef double place
     cdef Py_ssize_t second
     value = value if value > first + step else first + step
@@ -174,14 +174,14 @@ def fit_wells(
     double[::1] left,                 # (n_wells,) out: sum of squares of what the fit leaves
 ):
     """Gauss-Newton fits of gain, log time constant and delay."""
-    cdef Py_ssize_t well, i, round_number
+    cdef Py_ssize_t well, i, _round
     cdef double sums[10]
     cdef double step[3]
     cdef double least_tau = grid[0] + grid[1], most_tau = grid[0] + grid[1] * (table.shape[0] - 2)
     cdef double least_delay = grid[2] + grid[3], most_delay = grid[2] + grid[3] * (table.shape[1] - 2)
     with nogil:
         for well in range(traces.shape[0]):
-            for round_number in range(n_rounds):
+            for _round in range(n_rounds):
                 gather(table, grid, &traces[well, 0], &values[well, 0], sums)
                 # A little damping keeps wells without any trace (all zero) solvable.
                 sums[0] += 1e-9 * sums[0] + 1e-9 + pull[0]

@@ -156,7 +156,7 @@ def combine_projections(
     float[::1] amplitudes,             # (n_wells,) out
 ):
     """Amplitudes from projections, with what a table between its nodes says about each well."""
-    cdef Py_ssize_t well, i, j, vector
+    cdef Py_ssize_t well, vector
     cdef float values[WELLS]
     cdef float found, scale
     with nogil:

@@ -58,8 +58,8 @@ class Sorting:
 def sort_wells(flows, clock, usable, shape, *, n_rounds=N_ROUNDS):
     """Sort wells by their response to flows in which nothing is incorporated.
 
-    What wells share (time constant of empties, delays, weights of frames) is found from some of them, round after round;
-    in the last round all are fitted.
+    What wells share (time constant of empties, delays, weights of frames) is found from some of them, round after
+    round; in the last round all are fitted.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=N_ROUNDS):
     some = np.flatnonzero(usable)
     some = some[:: max(1, len(some) // MOST_SORTED)]
     part = _Part.of(some, flows, usable)
-    weights, tau_empty, fit = counts, 0.0, None
+    weights, tau_empty = counts, 0.0
+    fit: WellFit | None = None
     fast = _fastest(part.flows, clock, part.usable, weights)
     delay = np.zeros(len(some))
     for round_number in range(n_rounds):
@@ -106,6 +107,7 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=N_ROUNDS):
         fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay), n_rounds=2)
         weights = frame_weights(grid, family.unfolded(table), part.flows, fit, part.usable, weights, counts)
         fast, probability, separation = _classes(fit.log_tau, part.usable)
+    assert fit is not None
     noise = float(np.median(fit.residual[usable]))
     return Sorting(fit, tau_empty, np.where(usable, probability, np.nan), separation, noise, weights)
 
@@ -214,7 +216,7 @@ def find_tau_empty(family, traces, near=0.0, start=None, *, least_s=0.05, most_s
     places = np.linspace(least, most, 13)
     if near:
         places = np.clip(np.log(near) + np.log(NEAR_SHARE) * np.linspace(1, -1, 5), least, most)
-    found = [misfit(place) for place in places]
+    found = np.array([misfit(place) for place in places])
     for _ in range(0 if near else 2):
         # Half-way between the best place and its neighbours.
         best = int(np.argmin(found))

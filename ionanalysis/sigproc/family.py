@@ -70,14 +70,15 @@ class BackgroundFamily:
         """Traces of some flows, each (n_frames, n_wells), as `Projected`: the same as `project` of them `centred`."""
         n_frames, total = len(weights), weights.sum()
         root = np.sqrt(weights)
-        inside, power = 0.0, 0.0
+        inside = np.zeros((len(self.basis), flows[0].shape[1]), np.float32)
+        power = np.zeros(flows[0].shape[1])
         for number, flow in enumerate(flows):
             basis = self.basis[:, number * n_frames : (number + 1) * n_frames] * root
             # Means that `centred` takes off traces are taken off the vectors.
             basis -= (basis.sum(axis=1, keepdims=True) / total) * weights
-            inside = inside + basis.astype(np.float32) @ flow
+            inside += basis.astype(np.float32) @ flow
             squares = np.einsum("f,fw,fw->w", weights, flow, flow, dtype=float)
-            power = power + squares - (weights.astype(np.float32) @ flow).astype(float) ** 2 / total
+            power += squares - (weights.astype(np.float32) @ flow).astype(float) ** 2 / total
         beyond = power - (inside.astype(float) ** 2).sum(axis=0)
         return Projected(np.ascontiguousarray(inside.T), np.maximum(beyond, 0.0), n_frames * len(flows))
 

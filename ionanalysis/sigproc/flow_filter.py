@@ -205,10 +205,13 @@ class FilterPlan:
         table[:, :, :n_fixed] = moved_along_tau(self.grid, table[:, :, :n_fixed], drift[0])
         background, bulk = self.of_background @ empty, self.of_bulk @ empty
         table[:, :, n_fixed] = drifted(self.grid, background, bulk, self.drift.tau_empty_s, drift)
-        found = np.empty(len(wells.wells), np.float32)
+        found, places = np.empty(len(wells.wells), np.float32), wells.places
         kernels.combine_projections(
             table,
-            *wells.places.kernel_args,
+            places.tau_node,
+            places.delay_node,
+            places.tau_weight,
+            places.delay_weight,
             projections,
             wells.wells,
             wells.gain,

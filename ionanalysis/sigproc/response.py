@@ -93,7 +93,8 @@ class Places:
         Those of a well lie side by side in memory.
         """
         out = np.empty((len(self.tau_node), table.shape[2]), np.float32)
-        kernels.interpolate_table(np.ascontiguousarray(table, np.float32), *self.kernel_args, out)
+        table = np.ascontiguousarray(table, np.float32)
+        kernels.interpolate_table(table, self.tau_node, self.delay_node, self.tau_weight, self.delay_weight, out)
         return out.T
 
     def sums(self, amounts, shape):
@@ -109,11 +110,6 @@ class Places:
         """The same for a selection of wells."""
         weights = (np.ascontiguousarray(part[:, wells]) for part in (self.tau_weight, self.delay_weight))
         return Places(self.tau_node[wells], self.delay_node[wells], *weights)
-
-    @property
-    def kernel_args(self):
-        """As kernels take them."""
-        return self.tau_node, self.delay_node, self.tau_weight, self.delay_weight
 
 
 def _nodes(bounds, step):

@@ -113,7 +113,8 @@ def fit_wells(grid, table, traces, *, prior=None, start=None, noise=1.0, n_round
         pull = np.array([(noise / max(sd, 1e-9)) ** 2 for sd in (prior.gain_sd, prior.log_tau_sd, prior.delay_sd_s)])
     left = np.empty(len(inside))
     kernels.fit_wells(table, grid.lines, inside, known.copy(), pull, n_rounds, values, left)
-    return WellFit(*np.ascontiguousarray(values.T), np.sqrt((left + traces.beyond) / traces.n_values))
+    gain, log_tau, delay = np.ascontiguousarray(values.T)
+    return WellFit(gain, log_tau, delay, np.sqrt((left + traces.beyond) / traces.n_values))
 
 
 def whole_lanes(values):
