@@ -20,66 +20,57 @@ SPEED_CHANGE_SD = 2e-5
 FLOW_SD = 1e-4
 """How much the drift may jump from one flow to the next."""
 
-MOST_DRIFT = 0.15
+MOST_DRIFT = 0.5
 """Largest change of the logarithm of time constants that grids are made for, down; half as much up."""
 
-_LEAST_RATIO = 0.02
 _LEAST_WELLS = 20
 _NEAR = 0.3
 
 
 @dataclass(frozen=True)
 class BulkOperators:
-    """From empty traces to backgrounds, for all wells of a region.
+    """From empty traces to what backgrounds are made of, for all wells of a region.
 
     Parameters
     ----------
-    background : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
-        To the background at each node.
     delayed : ndarray of shape (n_delays, n_frames, n_frames)
         To the bulk at each delay.
+    filtered : ndarray of shape (n_taus, n_delays, n_frames, n_frames)
+        To the same behind a low-pass of each time constant.
     ramp : ndarray of shape (n_frames, n_frames)
         To the drift of all pixels during a flow (`ramp_operator`), which passes by the buffers.
     """
 
-    background: np.ndarray
     delayed: np.ndarray
+    filtered: np.ndarray
     ramp: np.ndarray
 
     @classmethod
-    def of(cls, clock, grid, tau_empty_s, ramp):
+    def of(cls, clock, grid, ramp):
         """Operators of a grid."""
         eye = np.eye(clock.n_frames)
         delayed, filtered = grid.low_passed(clock, eye)
-        ratio = (tau_empty_s / np.exp(grid.log_taus))[:, None, None, None]
-        background = ratio * delayed + (1 - ratio) * filtered
-        return cls(background @ (eye - ramp), delayed @ (eye - ramp), ramp)
+        return cls(delayed @ (eye - ramp), filtered @ (eye - ramp), ramp)
 
 
-def drifted(grid, background, bulk, tau_empty_s, drift):
-    """Values at the nodes of a grid once buffering has drifted.
+def background(grid, bulk, filtered, tau_empty_s, drift=(0.0, 0.0)):
+    """Something linear in backgrounds at the nodes of a grid, from the same of the bulk and of the low-passed bulk.
 
-    A background is ``r E + (1 - r) lowpass(E)`` with ``r = tau_empty / tau`` at first. During a run both the time
-    constant of the low pass and ``1 - r`` change, each by the same factor in all wells (sigproc.md 5.6).
+    A background is ``E + (1 - r) (lowpass(E) - E)`` with ``r = tau_empty / tau`` at first. During a run both the time
+    constant of the low-pass and ``1 - r`` change, each by the same factor in all wells (sigproc.md 5.6).
 
     Parameters
     ----------
     grid : ResponseGrid
-    background : ndarray of shape (n_taus, n_delays, ...)
-        Something linear in backgrounds.
-    bulk : ndarray of the same shape
-        The same of E alone.
+    bulk, filtered : ndarray of shape (n_taus, n_delays, ...)
     tau_empty_s : float
     drift : pair of float
         See `BufferDrift`.
     """
-    if not drift[0] and not drift[1]:
-        return background
-    background, bulk = (moved_along_tau(grid, table, drift[0]) for table in (background, bulk))
-    assumed = np.maximum(1 - tau_empty_s / np.exp(grid.log_taus + drift[0]), _LEAST_RATIO)
-    real = np.maximum(1 - tau_empty_s / np.exp(grid.log_taus), _LEAST_RATIO) * np.exp(-drift[1])
-    share = (real / assumed).reshape(-1, *[1] * (background.ndim - 1))
-    return bulk + share * (background - bulk)
+    if drift[0]:
+        bulk, filtered = (moved_along_tau(grid, table, drift[0]) for table in (bulk, filtered))
+    share = (1 - tau_empty_s / np.exp(grid.log_taus)) * np.exp(-drift[1])
+    return bulk + share.reshape(-1, *[1] * (bulk.ndim - 1)) * (filtered - bulk)
 
 
 def moved_along_tau(grid, table, change):
@@ -107,8 +98,8 @@ class DriftFilter:
         less part that is low-passed.
     of_bulk : ndarray of shape (n_delays, 2, n_frames), float32
         What the filters make of the bulk at each delay.
-    of_background : ndarray of shape (n_taus, n_delays, 2, n_frames), float32
-        What the filters make of the background that follows from an empty trace.
+    of_filtered : ndarray of shape (n_taus, n_delays, 2, n_frames), float32
+        What the filters make of the low-passed bulk.
     of_dark : ndarray of shape (2, 2), float64
         What they make of both dark traces.
     of_ramp : ndarray of shape (2, n_frames), float64
@@ -119,7 +110,7 @@ class DriftFilter:
     tau_empty_s: float
     vectors: np.ndarray
     of_bulk: np.ndarray
-    of_background: np.ndarray
+    of_filtered: np.ndarray
     of_dark: np.ndarray
     of_ramp: np.ndarray
 
@@ -138,20 +129,21 @@ class DriftFilter:
         grid = model.grid
         tau = int(np.clip(np.abs(grid.log_taus - log_tau).argmin(), 1, len(grid.log_taus) - 2))
         delay = int(np.clip(np.abs(grid.delays_s).argmin(), 1, len(grid.delays_s) - 2))
-        backgrounds = bulk.background[tau - 1 : tau + 2, delay - 1 : delay + 2] @ empty
-        less = bulk.delayed[delay] @ empty - backgrounds[1, 1]
+        # Bulk and low-passed bulk at the node and at those on both sides of it.
+        arrived = bulk.delayed[delay - 1 : delay + 2] @ empty
+        filtered = bulk.filtered[tau - 1 : tau + 2, delay - 1 : delay + 2] @ empty
+        share = 1 - model.tau_empty_s / np.exp(grid.log_taus[tau])
+        here = arrived + share * (filtered[1] - arrived)
         base = model.clock.released(model.hydrogen, float(np.exp(grid.log_taus[tau])), [grid.delays_s[delay]])[:, 0]
-        ratio = model.tau_empty_s / np.exp(grid.log_taus[tau])
-        slower = (backgrounds[2, 1] - backgrounds[0, 1]) / (grid.log_taus[tau + 1] - grid.log_taus[tau - 1])
-        slower += ratio / max(1 - ratio, _LEAST_RATIO) * less
-        later = (backgrounds[1, 2] - backgrounds[1, 0]) / (grid.delays_s[delay + 1] - grid.delays_s[delay - 1])
+        slower = share * (filtered[2, 1] - filtered[0, 1]) / (grid.log_taus[tau + 1] - grid.log_taus[tau - 1])
+        less = arrived[1] - here[1]
+        later = (here[2] - here[0]) / (grid.delays_s[delay + 1] - grid.delays_s[delay - 1])
         design = np.stack([slower, less, later, base, np.ones(len(empty))], axis=1)
         root = np.sqrt(model.weight)[:, None]
         vectors = (np.linalg.pinv(design * root) * root.T)[:2]
-        of_background = (vectors @ bulk.background).astype(np.float32)
-        of_bulk = (vectors @ bulk.delayed).astype(np.float32)
+        of_bulk, of_filtered = ((vectors @ part).astype(np.float32) for part in (bulk.delayed, bulk.filtered))
         dark, ramp = vectors @ model.dark.T, vectors @ bulk.ramp
-        return cls(grid, model.tau_empty_s, vectors, of_bulk, of_background, dark, ramp)
+        return cls(grid, model.tau_empty_s, vectors, of_bulk, of_filtered, dark, ramp)
 
     def seen(self, products, empty, wells, drift, *, has_ramp=True):
         """Both drifts beyond `drift` by each of some wells.
@@ -171,9 +163,9 @@ class DriftFilter:
         -------
         ndarray of shape (2, n_wells)
         """
-        background = self.of_background @ np.asarray(empty, np.float32)
-        bulk = np.broadcast_to(self.of_bulk @ np.asarray(empty, np.float32), background.shape)
-        expected = wells.places.read(drifted(self.grid, background, bulk, self.tau_empty_s, drift))
+        filtered = self.of_filtered @ np.asarray(empty, np.float32)
+        bulk = np.broadcast_to(self.of_bulk @ np.asarray(empty, np.float32), filtered.shape)
+        expected = wells.places.read(background(self.grid, bulk, filtered, self.tau_empty_s, drift))
         beside = self.of_dark[:, :1] + self.of_dark[:, 1:] * wells.place
         if has_ramp:
             beside += (self.of_ramp @ empty)[:, None]
@@ -202,7 +194,7 @@ class BufferDrift:
 
     @property
     def state(self):
-        return np.array([np.clip(self._state[0], -MOST_DRIFT, MOST_DRIFT / 2), self._state[1]])
+        return self._state[:2]
 
     def follow(self, seen):
         """Take in what quiet wells tell beside the present state, (2, n_wells), see `DriftFilter.seen`; go on."""
@@ -214,6 +206,10 @@ class BufferDrift:
             self._covariance = self._covariance - gain @ self._covariance[:2]
         step = np.eye(4) + np.eye(4, k=2)
         self._state = step @ self._state
+        if not -MOST_DRIFT < self._state[0] < MOST_DRIFT / 2:
+            # Beyond what grids are made for nothing is followed any more; levels take up the rest.
+            self._state[0] = np.clip(self._state[0], -MOST_DRIFT, MOST_DRIFT / 2)
+            self._state[2] = 0.0
         self._covariance = step @ self._covariance @ step.T
         self._covariance += np.diag([FLOW_SD, FLOW_SD, SPEED_CHANGE_SD, SPEED_CHANGE_SD]) ** 2
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis._core import traces as kernels
-from ionanalysis.sigproc.buffer_drift import DriftFilter, drifted, moved_along_tau
+from ionanalysis.sigproc.buffer_drift import MOST_DRIFT, DriftFilter, background, moved_along_tau
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.nuisance import Nuisance
 from ionanalysis.sigproc.response import Places, ResponseGrid
@@ -64,7 +64,7 @@ class FlowModel:
         template = self.grid.released(self.clock, self.hydrogen)
         whole = self._filters(template)
         # Rows of the basis span the filters, to which every other node is enough; three rows would do for most chips.
-        some = whole[::2, ::2].reshape(-1, whole.shape[2])
+        some = whole[self._usual_taus(), ::2].reshape(-1, whole.shape[2])
         basis = np.linalg.svd(some, full_matrices=False)[2][:N_VECTORS]
         if drift is not None:
             span = np.concatenate([basis[: N_VECTORS - N_DRIFT_VECTORS], drift.vectors])
@@ -99,17 +99,24 @@ class FlowModel:
         drift = DriftFilter.of(self, empty, bulk, log_tau)
         found = self.filters(drift)
         filters = found.by_frame()[:, :, None, :]
-        of_bulk, of_background = ((filters @ operator)[:, :, 0] for operator in (bulk.delayed, bulk.background))
+        of_bulk, of_filtered = ((filters @ operator)[:, :, 0] for operator in (bulk.delayed, bulk.filtered))
         return FilterPlan(
             found.grid,
             flow_delay,
             found.basis,
             found.fixed,
             of_bulk.astype(np.float32),
-            of_background.astype(np.float32),
+            of_filtered.astype(np.float32),
             (filters[:, :, 0] @ bulk.ramp).astype(np.float32),
             drift,
         )
+
+    def _usual_taus(self):
+        """Nodes of time constants that wells have before any drift, every other one."""
+        taus = self.grid.log_taus
+        step = taus[1] - taus[0]
+        inside = (taus > taus[0] + MOST_DRIFT - step) & (taus < taus[-1] - MOST_DRIFT / 2 + step)
+        return np.flatnonzero(inside)[::2]
 
     def _filters(self, template):
         variance = self.nuisance.white**2 / np.maximum(self.weight, _LEAST_WEIGHT)
@@ -156,9 +163,9 @@ class FilterPlan:
     fixed : ndarray of shape (n_taus, n_delays, n_vectors + 3), float32
         Coefficients of the projections; then filter times both dark traces; then what the filter of a node makes of
         a template that comes a second later, less 1 and to first order.
-    of_bulk, of_background, of_ramp : ndarray of shape (n_taus, n_delays, n_frames), float32
-        What the filter of a node makes of the bulk in an empty trace, of the background that follows from it, and of
-        the drift of all pixels in it.
+    of_bulk, of_filtered, of_ramp : ndarray of shape (n_taus, n_delays, n_frames), float32
+        What the filter of a node makes of the bulk in an empty trace, of that behind the well's low-pass, and of the
+        drift of all pixels in it.
     drift : DriftFilter
     """
 
@@ -167,7 +174,7 @@ class FilterPlan:
     basis: np.ndarray
     fixed: np.ndarray
     of_bulk: np.ndarray
-    of_background: np.ndarray
+    of_filtered: np.ndarray
     of_ramp: np.ndarray
     drift: DriftFilter
 
@@ -203,8 +210,8 @@ class FilterPlan:
         table[:, :, :n_fixed] = self.fixed
         table[:, :, N_VECTORS] += self.of_ramp @ empty
         table[:, :, :n_fixed] = moved_along_tau(self.grid, table[:, :, :n_fixed], drift[0])
-        background, bulk = self.of_background @ empty, self.of_bulk @ empty
-        table[:, :, n_fixed] = drifted(self.grid, background, bulk, self.drift.tau_empty_s, drift)
+        parts = self.of_bulk @ empty, self.of_filtered @ empty
+        table[:, :, n_fixed] = background(self.grid, *parts, self.drift.tau_empty_s, drift)
         found, places = np.empty(len(wells.wells), np.float32), wells.places
         kernels.combine_projections(
             table,

@@ -10,7 +10,7 @@ from ionanalysis.sigproc.buffer_drift import (
     BufferDrift,
     BulkOperators,
     DriftFilter,
-    drifted,
+    background,
     quiet_wells,
 )
 from ionanalysis.sigproc.flow_filter import FlowDelay, FlowModel, PlacedWells, amplitudes_of_flows
@@ -143,7 +143,7 @@ class _Learner:
         wells = np.arange(len(sample.wells))
         self.placed = PlacedWells.of(wells, self.grid, self.fit, self.mean_log_tau)
         ramp = ramp_operator(sample.clock, self.onsets.min())
-        self.bulk = BulkOperators.of(sample.clock, self.grid, beads.tau_empty_s, ramp)
+        self.bulk = BulkOperators.of(sample.clock, self.grid, ramp)
         self.flow_delays = [FlowDelay.of(sample.clock, self._mean_empty(nuc), self.weight, ramp) for nuc in range(4)]
         # Traces without the drift of all pixels.
         self.frames = np.array(sample.frames, np.float32)
@@ -153,7 +153,7 @@ class _Learner:
         self.leftover = self._leftover()
         self.zero_nuisance: NuisanceFit | None = None
         # Backgrounds of all flows at once, from nodes to wells only where they are needed.
-        self.backgrounds = np.tensordot(self.bulk.background, self.empties.T, 1)
+        self.backgrounds = np.stack([self._backgrounds(empty) for empty in self.empties], axis=-1)
         self.left = np.array([self._residual(flow) for flow in range(len(sample.frames))])
 
     def _onset(self, nuc):
@@ -167,6 +167,12 @@ class _Learner:
         flows = np.flatnonzero(self.sample.bases == nuc)
         flows = flows if len(flows) else np.arange(len(self.sample.bases))
         return np.mean([self.sample.empties[flow] for flow in flows], axis=0)
+
+    def _backgrounds(self, empty, drift=(0.0, 0.0)):
+        """Backgrounds of a flow at the nodes, (n_taus, n_delays, n_frames)."""
+        filtered = self.bulk.filtered @ empty
+        bulk = np.broadcast_to(self.bulk.delayed @ empty, filtered.shape)
+        return background(self.grid, bulk, filtered, self.models[0].tau_empty_s, drift)
 
     def _residual(self, flow):
         """What a flow has beyond the background, root-weighted and `centred`: (n_sample, n_frames)."""
@@ -293,9 +299,7 @@ class _Learner:
         root, drift = np.sqrt(self.weight), BufferDrift()
         for flow, base in enumerate(self.sample.bases):
             empty, found = self.empties[flow], filters[base]
-            background = self.bulk.background @ empty
-            plain = np.broadcast_to(self.bulk.delayed @ empty, background.shape)
-            self.backgrounds[..., flow] = drifted(self.grid, background, plain, found.tau_empty_s, drift.state)
+            self.backgrounds[..., flow] = self._backgrounds(empty, drift.state)
             self.left[flow] = self._residual(flow)
             dark = (self.models[base].dark * root).astype(np.float32)
             self.left[flow] -= dark[0] + self.placed.place[:, None] * dark[1]
