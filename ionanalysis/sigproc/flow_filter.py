@@ -116,7 +116,7 @@ class FlowModel:
         taus = self.grid.log_taus
         step = taus[1] - taus[0]
         inside = (taus > taus[0] + MOST_DRIFT - step) & (taus < taus[-1] - MOST_DRIFT / 2 + step)
-        return np.flatnonzero(inside)[::2]
+        return np.flatnonzero(inside if inside.any() else np.isfinite(taus))[::2]
 
     def _filters(self, template):
         variance = self.nuisance.white**2 / np.maximum(self.weight, _LEAST_WEIGHT)

@@ -61,6 +61,11 @@ def in_time(flows, clock, shape, usable):
         # A base of its own may make a well look early or late: the wells around it decide with it.
         gain = convolve(np.where(usable, late_by - usually, 0.0).reshape(shape), _VOTES, mode="nearest").ravel()
         wells = np.flatnonzero((gain > 0) & _widened(late, shape)[cell] & usable)
+        if not len(wells):
+            continue
+        # Cells at the edge are late in part; the wells themselves tell by how much they are.
+        shown = _best_delays(likeness[number][:, wells].sum(axis=1, keepdims=True), delays)[0]
+        lateness = shown - usual[cell[wells]].mean()
         repaired[number] = flow.copy()
         back = clock.delayed(np.eye(clock.n_frames), -lateness).astype(np.float32)
         repaired[number][:, wells] = back @ flow[:, wells]
@@ -94,10 +99,15 @@ def _likeness(traces, models, clock):
 def _cell_delays(likeness, delays, cell, usable, n_cells):
     """Delay of each cell at which its mean trace is most like the model, seconds; 0 for cells without wells."""
     sums = np.array([np.bincount(cell[usable], one[usable], n_cells) for one in likeness])
-    best = np.clip(sums.argmax(axis=0), 1, len(delays) - 2)
-    low, middle, high = (sums[best + step, np.arange(n_cells)] for step in (-1, 0, 1))
+    return np.where(sums.any(axis=0), _best_delays(sums, delays), 0.0)
+
+
+def _best_delays(likeness, delays):
+    """Delay of the highest likeness, (n_delays, n), between the steps of delays: (n,)."""
+    best = np.clip(likeness.argmax(axis=0), 1, len(delays) - 2)
+    low, middle, high = (likeness[best + step, np.arange(likeness.shape[1])] for step in (-1, 0, 1))
     bend = np.minimum(low - 2 * middle + high, -1e-9)
-    return np.where(sums.any(axis=0), delays[best] + _STEP_S * np.clip((low - high) / (2 * bend), -1, 1), 0.0)
+    return delays[best] + _STEP_S * np.clip((low - high) / (2 * bend), -1, 1)
 
 
 def _nearest(delays, values):
