@@ -231,11 +231,11 @@ def test_whole_bases_come_to_lie_on_themselves():
     rng = np.random.default_rng(7)
     lengths = rng.choice([0, 1, 2, 3, 4], p=[0.5, 0.3, 0.12, 0.05, 0.03], size=(40, 800))
     # No curvature makes these lengths straight.
-    shown = np.array([0, 1, 2.05, 2.9, 3.6])[lengths] + rng.normal(0, 0.04, lengths.shape)
+    shown = np.array([0, 1, 2.03, 2.95, 3.8])[lengths] + rng.normal(0, 0.04, lengths.shape)
     scale = learn_scale(shown, TACG.bases, 8)
     found = scale.length(shown, 0)
     for n in range(5):
-        assert np.median(found[lengths == n]) == pytest.approx(n, abs=0.02)
+        assert np.median(found[lengths == n]) == pytest.approx(n, abs=0.03)
 
 
 def test_phasing_leaves_little_in_the_zeros_of_a_key():
