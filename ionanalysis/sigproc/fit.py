@@ -289,7 +289,7 @@ class SignalFitter:
 
     def _measure(self, flows):
         """Yield flows and their signals as they come; wells that pin are marked."""
-        for flow, found in self._regions_of(flows, self._measure_one):
+        for flow, found in self._regions_of(flows, self.measure_region):
             raw = np.zeros(self.shape, np.float32)
             for tile, (values, pinned) in zip(self.beads.tiles, found, strict=True):
                 first = self.first_pinned[tile.slices]
@@ -297,7 +297,8 @@ class SignalFitter:
                 raw[tile.slices] = np.where(first <= flow, 0, values.reshape(first.shape))
             yield flow, raw
 
-    def _measure_one(self, index, flow, image):
+    def measure_region(self, index, flow, image):
+        """Signals of the wells of a region as they come, float32, and which are pinned, bool: both (n_wells,)."""
         tile, model, merging = self.beads.tiles[index], self.models[index], self.mergings[index]
         plan = model.plans[self.run.flow_order.bases[flow]] if model else None
         basis = merging.spread(plan.basis) if plan else np.zeros((N_VECTORS, self.clock.n_frames))
