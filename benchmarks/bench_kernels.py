@@ -132,7 +132,9 @@ class FitWells(Kernel):
     def prepare(self, n):
         random = np.random.default_rng(1)
         phase = random.uniform(0, 6, 16)
-        self.table = np.sin(phase + 0.1 * np.arange(24)[:, None, None] + 0.2 * np.arange(13)[:, None]).astype(np.float32)
+        self.table = np.sin(phase + 0.1 * np.arange(24)[:, None, None] + 0.2 * np.arange(13)[:, None]).astype(
+            np.float32
+        )
         self.traces = random.normal(self.table[12, 6], 0.1, (n, 16)).astype(np.float32)
         self.start = np.tile([1.0, -0.85, -0.02], (n, 1))
         self.n_items = n

@@ -12,7 +12,7 @@ from ionanalysis.io.mask import Mask, WellFlag
 from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, cut_frames, find_beads, read_image, run_keys
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
-from ionanalysis.sigproc.empties import blur_matrix, sharpened
+from ionanalysis.sigproc.empties import blur_matrix, sharpener
 from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
@@ -103,8 +103,8 @@ class SignalFitter:
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
         self._executor_context = region_threads(n_threads)
         # Wells that pin later are too few to change the blur.
-        self.blurs = [
-            blur_matrix(region.fit.delay_s[wells], merging.merged) if wells.any() else None
+        self.sharpeners = [
+            sharpener(blur_matrix(region.fit.delay_s[wells], merging.merged)) if wells.any() else None
             for region, wells, merging in zip(self.regions, self.references, self.mergings, strict=True)
         ]
         self.dud_spread: list = [None] * run.n_flows
@@ -232,7 +232,7 @@ class SignalFitter:
         frames = cut_frames(image, self.beads.tiles[index])
         traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
         wells = self.references[index] & ~pinned
-        empty = sharpened(traces[:, wells].mean(axis=1, dtype=np.float64), self.blurs[index]) if wells.any() else None
+        empty = self.sharpeners[index] @ traces[:, wells].mean(axis=1, dtype=np.float64) if wells.any() else None
         return np.take(traces, samples[index], axis=1), empty
 
     def _learn_one(self, index, samples, frames, empties):
@@ -305,7 +305,7 @@ class SignalFitter:
         taken = take_in(cut_frames(image, tile), basis, PINNED_LOW, PINNED_HIGH, self.references[index])
         values = np.zeros(len(taken.pinned), np.float32)
         if plan and taken.mean is not None:
-            empty = sharpened(merging.merge(taken.mean), self.blurs[index])
+            empty = self.sharpeners[index] @ merging.merge(taken.mean)
             placed = self._placed[index]
             values[placed.wells] = np.nan_to_num(plan.combined(taken.projections, empty, placed))
         return values, taken.pinned
