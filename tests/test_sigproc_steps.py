@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from ionanalysis.blocks import Block
 from ionanalysis.flows import FlowOrder
 from ionanalysis.sigproc.beadfind import region_tiles
-from ionanalysis.sigproc.empties import blur_matrix, sharpened, two_classes
+from ionanalysis.sigproc.empties import blur_matrix, sharpener, two_classes
 from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows, common_zeros, key_gain, score_key
 from ionanalysis.sigproc.merging import FrameMerging
@@ -98,7 +98,7 @@ def test_well_fit_returns_what_was_put_in(clock):
 def test_mean_empty_is_sharper_than_the_plain_mean():
     delays = np.linspace(-0.08, 0.08, 41)
     flow = np.stack([EVEN.delayed(bulk(EVEN), delay) for delay in delays], axis=1)
-    sharp = sharpened(flow.mean(axis=1), blur_matrix(delays, EVEN))
+    sharp = sharpener(blur_matrix(delays, EVEN)) @ flow.mean(axis=1)
     assert np.abs(sharp - bulk(EVEN)).max() < 0.25 * np.abs(flow.mean(axis=1) - bulk(EVEN)).max()
 
 

@@ -14,7 +14,7 @@ from ionanalysis.sigproc.beadfind import cut_frames, find_beads, read_image, run
 from ionanalysis.sigproc.buffer_drift import BufferDrift, quiet_wells
 from ionanalysis.sigproc.conditioning import PINNED_HIGH, PINNED_LOW
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
-from ionanalysis.sigproc.empties import blur_matrix, sharpened
+from ionanalysis.sigproc.empties import blur_matrix, sharpener
 from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
@@ -107,8 +107,8 @@ class SignalFitter:
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
         self._executor_context = region_threads(n_threads)
         # Wells that pin later are too few to change the blur.
-        self.blurs = [
-            blur_matrix(region.fit.delay_s[wells], merging.merged) if wells.any() else None
+        self.sharpeners = [
+            sharpener(blur_matrix(region.fit.delay_s[wells], merging.merged)) if wells.any() else None
             for region, wells, merging in zip(self.regions, self.references, self.mergings, strict=True)
         ]
         self.dud_spread: list = [None] * run.n_flows
@@ -244,7 +244,7 @@ class SignalFitter:
         frames = cut_frames(image, self.beads.tiles[index])
         traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
         wells = self.references[index] & ~pinned
-        empty = sharpened(traces[:, wells].mean(axis=1, dtype=np.float64), self.blurs[index]) if wells.any() else None
+        empty = self.sharpeners[index] @ traces[:, wells].mean(axis=1, dtype=np.float64) if wells.any() else None
         return np.take(traces, samples[index], axis=1), empty
 
     def _learn_one(self, index, samples, frames, empties):
@@ -316,7 +316,7 @@ class SignalFitter:
 
     def _measure(self, flows):
         """Yield flows and their signals as they come; wells that pin are marked."""
-        for flow, found in self._regions_of(flows, self._measure_one):
+        for flow, found in self._regions_of(flows, self.measure_region):
             raw = np.zeros(self.shape, np.float32)
             for tile, (values, pinned) in zip(self.beads.tiles, found, strict=True):
                 first = self.first_pinned[tile.slices]
@@ -324,14 +324,15 @@ class SignalFitter:
                 raw[tile.slices] = np.where(first <= flow, 0, values.reshape(first.shape))
             yield flow, raw
 
-    def _measure_one(self, index, flow, image):
+    def measure_region(self, index, flow, image):
+        """Signals of the wells of a region as they come, float32, and which are pinned, bool: both (n_wells,)."""
         tile, model, merging = self.beads.tiles[index], self.models[index], self.mergings[index]
         plan = model.plans[self.run.flow_order.bases[flow]] if model else None
         basis = merging.spread(plan.basis) if plan else np.zeros((N_VECTORS, self.clock.n_frames))
         taken = take_in(cut_frames(image, tile), basis, PINNED_LOW, PINNED_HIGH, self.references[index])
         values = np.zeros(len(taken.pinned), np.float32)
         if plan and taken.mean is not None:
-            empty = sharpened(merging.merge(taken.mean), self.blurs[index])
+            empty = self.sharpeners[index] @ merging.merge(taken.mean)
             placed, drift = self._placed[index], self._drifts[index]
             found = np.nan_to_num(plan.combined(taken.projections, empty, placed, drift.state))
             values[placed.wells] = found

@@ -369,4 +369,4 @@ class FlowDelay:
     def seconds(self, empty):
         """Delay of a flow by its mean empty trace, seconds; at most `MOST_DELAY_S` either way."""
         size, moment = self.towards @ empty
-        return float(np.clip(moment / size, -MOST_DELAY_S, MOST_DELAY_S)) if size > 0 else 0.0
+        return max(min(float(moment / size), MOST_DELAY_S), -MOST_DELAY_S) if size > 0 else 0.0
