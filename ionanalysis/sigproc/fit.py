@@ -19,6 +19,7 @@ from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
 from ionanalysis.sigproc.keys import key_gain
+from ionanalysis.sigproc.lateness import LatenessWatch, uneven
 from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_model import RegionSample, learn_region
@@ -110,6 +111,16 @@ class SignalFitter:
         self.sharpeners = [
             sharpener(blur_matrix(region.fit.delay_s[wells], merging.merged)) if wells.any() else None
             for region, wells, merging in zip(self.regions, self.references, self.mergings, strict=True)
+        ]
+        self._live = [(region.flags & WellFlag.LIVE) > 0 for region in self.regions]
+        self._watches = [
+            LatenessWatch.by_wells(
+                merging.merged,
+                (tile.n_rows, tile.n_cols),
+                (region.flags & (WellFlag.BEAD | WellFlag.EMPTY)) > 0,
+                region.usual_delay_s,
+            )
+            for tile, region, merging in zip(beads.tiles, self.regions, self.mergings, strict=True)
         ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
@@ -241,11 +252,17 @@ class SignalFitter:
         return np.sort(np.concatenate([live, duds]))
 
     def _cut_sample(self, index, flow, image, samples):
+        traces, empty = self._in_time(index, image)
+        return np.take(traces, samples[index], axis=1), empty
+
+    def _in_time(self, index, image):
+        """Traces of a region in a flow, late ones moved back, and the mean empty trace; None without empties."""
         frames = cut_frames(image, self.beads.tiles[index])
         traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
+        traces = self._watches[index].set_right(traces)
         wells = self.references[index] & ~pinned
         empty = self.sharpeners[index] @ traces[:, wells].mean(axis=1, dtype=np.float64) if wells.any() else None
-        return np.take(traces, samples[index], axis=1), empty
+        return traces, empty
 
     def _learn_one(self, index, samples, frames, empties):
         region = self.regions[index]
@@ -334,11 +351,15 @@ class SignalFitter:
         if plan and taken.mean is not None:
             empty = self.sharpeners[index] @ merging.merge(taken.mean)
             placed, drift = self._placed[index], self._drifts[index]
-            found = np.nan_to_num(plan.combined(taken.projections, empty, placed, drift.state))
-            values[placed.wells] = found
+            projections = taken.projections
+            values[placed.wells] = np.nan_to_num(plan.combined(projections, empty, placed, drift.state))
+            if uneven(values, self._live[index], (tile.n_rows, tile.n_cols)):
+                traces, found = self._in_time(index, image)
+                projections, empty = plan.basis @ traces, empty if found is None else found
+                values[placed.wells] = np.nan_to_num(plan.combined(projections, empty, placed, drift.state))
             silent = self._silent(flow, self.regions[index].flags[placed.wells])
-            quiet = quiet_wells(found, self.size[tile.slices].ravel()[placed.wells], silent)
-            drift.follow(plan.drift_seen(taken.projections, empty, placed.at(quiet), drift.state))
+            quiet = quiet_wells(values[placed.wells], self.size[tile.slices].ravel()[placed.wells], silent)
+            drift.follow(plan.drift_seen(projections, empty, placed.at(quiet), drift.state))
         return values, taken.pinned
 
     def _scaled(self, flow, raw):

@@ -65,6 +65,8 @@ class RegionBeads:
         Typical residual of a 0-mer, counts.
     key_traces : ndarray of shape (n_keys, n_flows, n_frames), float64
         Sum over the wells of each key of their background-subtracted traces of the first flows, counts.
+    usual_delay_s : ndarray of shape (n_wells,), float64, or None
+        How much later than others flows usually reach the cell of each well, seconds (`LatenessWatch`).
     """
 
     flags: np.ndarray
@@ -76,6 +78,7 @@ class RegionBeads:
     key_signal: np.ndarray
     noise: float
     key_traces: np.ndarray
+    usual_delay_s: np.ndarray | None = None
 
     def with_stored_frames(self, merging):
         """The same for stored frames instead of merged ones (`FrameMerging`)."""
