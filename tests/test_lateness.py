@@ -67,4 +67,4 @@ def test_library_wells_are_found_on_difficult_chips(tmp_path, options):
     signals = fit_signals(run, mask=beads, n_threads=1)
     chosen = (kind == "library") & mask.matches(WellFlag.LIB)
     error = signals.amplitude[chosen] - chip.truth.phased_signal[chosen]
-    assert np.sqrt((error**2).mean()) < 0.15
+    assert np.sqrt((error**2).mean()) < 0.2

@@ -214,7 +214,10 @@ def _one_region(tile, images, clock, beadfind, keys, options):
     watch = LatenessWatch.by_flows(merging.merged, shape, ~pinned, flows)
     flows = [watch.set_right(traces) for traces in flows]
     traces = RegionTraces(shape, merging.merged, flows, pinned, image, image_clock)
-    beads = replace(find_region_beads(traces, keys, options), usual_delay_s=watch.usual_s())
+    beads = find_region_beads(traces, keys, options)
+    # Live wells tell best what is usual, and what is late in later flows.
+    live = LatenessWatch.by_flows(merging.merged, shape, (beads.flags & WellFlag.LIVE) > 0, flows)
+    beads = replace(beads, usual_delay_s=live.usual_s())
     return beads.with_stored_frames(merging), onset_s
 
 

@@ -118,9 +118,10 @@ class SignalFitter:
                 merging.merged,
                 (tile.n_rows, tile.n_cols),
                 (region.flags & (WellFlag.BEAD | WellFlag.EMPTY)) > 0,
+                live,
                 region.usual_delay_s,
             )
-            for tile, region, merging in zip(beads.tiles, self.regions, self.mergings, strict=True)
+            for tile, region, live, merging in zip(beads.tiles, self.regions, self._live, self.mergings, strict=True)
         ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""

@@ -14,7 +14,7 @@ from ionanalysis.sigproc.frames import FrameClock
 CELL = 6
 """Side of the square cells whose mean traces are looked at, wells."""
 
-LEAST_S = 0.1
+LEAST_S = 0.15
 """Flows that are less late than this are left alone, seconds."""
 
 MOST_S = 1.2
@@ -37,7 +37,9 @@ class LatenessWatch:
     shape : tuple of int
         Rows and columns of the region.
     usable : ndarray of shape (n_wells,), bool
-        Wells that are looked at.
+        Wells whose traces may be moved.
+    judged : ndarray of shape (n_wells,), bool
+        Those of them that tell what is late: all alike, best, as empties follow the bulk faster than beads.
     own_s : ndarray of shape (n_cells,)
         How much later than others flows usually reach each cell, seconds.
     """
@@ -45,21 +47,22 @@ class LatenessWatch:
     clock: FrameClock
     shape: tuple[int, int]
     usable: np.ndarray
+    judged: np.ndarray
     own_s: np.ndarray
 
     @classmethod
     def by_flows(cls, clock, shape, usable, flows):
         """With the usual delays as most of some flows show them, each (n_frames, n_wells)."""
-        new = cls(clock, shape, usable, np.zeros(len(_starts(shape[0])) * len(_starts(shape[1]))))
+        new = cls(clock, shape, usable, usable, np.zeros(len(_starts(shape[0])) * len(_starts(shape[1]))))
         seen = np.array([new._cell_delays(flow)[0] for flow in flows])
         middle = np.median(seen[:, new._filled], axis=1, keepdims=True) if new._filled.any() else 0.0
-        return cls(clock, shape, usable, np.median(seen - middle, axis=0))
+        return cls(clock, shape, usable, usable, np.median(seen - middle, axis=0))
 
     @classmethod
-    def by_wells(cls, clock, shape, usable, usual_s):
+    def by_wells(cls, clock, shape, usable, judged, usual_s):
         """With what `usual_s` told of each well."""
         _, first = np.unique(_cells(shape), return_index=True)
-        return cls(clock, shape, usable, usual_s[first])
+        return cls(clock, shape, usable, judged, usual_s[first])
 
     def usual_s(self):
         """Usual delay of the cell of each well, seconds: (n_wells,)."""
@@ -67,7 +70,12 @@ class LatenessWatch:
 
     @property
     def _filled(self):
-        return _cell_sums(self.usable[None].astype(float), self.shape)[0] > 0
+        """Cells with enough wells, that their bases average out."""
+        return self._counts >= CELL**2 / 2
+
+    @property
+    def _counts(self):
+        return _cell_sums(self.judged[None].astype(float), self.shape)[0]
 
     def set_right(self, flow):
         """A flow, (n_frames, n_wells), with the traces of late wells moved back; itself if there are none."""
@@ -102,13 +110,13 @@ class LatenessWatch:
 
     def _cell_delays(self, flow):
         """Delay of each cell at which its mean trace is most like the region's; cells' sums; the region's models."""
-        sums = _cell_sums(np.where(self.usable, flow, np.float32(0)), self.shape)
-        models = self._models(sums.sum(axis=1, dtype=float) / max(np.count_nonzero(self.usable), 1))
+        sums = _cell_sums(np.where(self.judged, flow, np.float32(0)), self.shape)
+        models = self._models(sums.sum(axis=1, dtype=float) / max(np.count_nonzero(self.judged), 1))
         return np.where(self._filled, _best_delays(self._likeness(sums, models)), 0.0), sums, models
 
     def _is_still(self, sums, number, usual_s, seen_s):
         """Whether a cell shows little while the flow reaches others: a base, or its absence, is no lateness."""
-        counts = _cell_sums(self.usable[None].astype(float), self.shape)[0]
+        counts = self._counts
         mean = sums.sum(axis=1, dtype=float) / counts.sum()
         expected, late = self.clock.averaged(self.clock.fine(mean, [usual_s, seen_s])).T
         size = np.ptp(expected)
@@ -121,7 +129,7 @@ class LatenessWatch:
         shown, on_time, behind = (
             weight @ (trace - trace[before].mean()) for trace in (sums[:, number] / counts[number], expected, late)
         )
-        return bool(before.any() and shown < (on_time + behind) / 2)
+        return bool(before.any() and shown < behind + 0.25 * (on_time - behind))
 
     def _models(self, mean):
         """A mean trace at each delay, of mean 0 and norm 1, weighted by the frames' lengths: (n_delays, n_frames)."""
