@@ -84,7 +84,7 @@ def learn_region(sample, beads):
     learner.learn_key_templates()
     for _ in range(2):
         learner.learn_templates(learner.measure())
-        learner.learn_nuisance(learner.measure())
+    learner.learn_nuisance(learner.measure())
     signal = learner.measure(levelled=True)
     live = signal[:, learner.kind >= 0]
     first_flow = max(key.n_flows for key in sample.keys) + 1
