@@ -97,8 +97,8 @@ class BackgroundFamily:
 
 
 def _span(plain, filtered):
-    """Orthonormal rows that span all traces to a millionth: some of the nodes tell them all."""
-    rows = np.concatenate([plain[::3], filtered[::4, ::3].reshape(-1, plain.shape[1])])
+    """Orthonormal rows that span all traces to a millionth: every other node tells them all."""
+    rows = np.concatenate([plain[::2], filtered[::3, ::2].reshape(-1, plain.shape[1])])
     _, power, vectors = np.linalg.svd(rows, full_matrices=False)
     chosen = vectors[power > 1e-6 * max(power[0], 1e-30)]
     return np.concatenate([chosen, np.zeros((-len(chosen) % LANES, chosen.shape[1]))])
