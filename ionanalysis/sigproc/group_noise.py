@@ -60,7 +60,9 @@ def without_group_noise(amplitude, size, usable, groups, *, n_rounds=2):
     values = np.concatenate(left).astype(float)
     values -= values.mean()
     members = [np.ascontiguousarray(group).ravel()[chosen] for group in groups]
-    counts = [np.bincount(member, minlength=int(group.max()) + 1) for member, group in zip(members, groups, strict=True)]
+    counts = [
+        np.bincount(member, minlength=int(group.max()) + 1) for member, group in zip(members, groups, strict=True)
+    ]
     shifts = [np.zeros(len(count)) for count in counts]
     for _ in range(n_rounds):
         for shift, member, count in zip(shifts, members, counts, strict=True):
