@@ -211,7 +211,7 @@ def find_tau_empty(family, traces, near=0.0, start=None, *, least_s=0.05, most_s
         grid, table = family.table(float(np.exp(log_tau_empty)))
         # What fitted with another time constant is a good start.
         fit = fit_wells(grid, table, traces, start=fit, n_rounds=3 if fit is None else 2)
-        return float(np.median(fit.residual))
+        return float(np.partition(fit.residual, len(fit.residual) // 2)[len(fit.residual) // 2])
 
     least, most = np.log(least_s), np.log(most_s)
     places = np.linspace(least, most, 13)

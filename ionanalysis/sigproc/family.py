@@ -60,14 +60,8 @@ class BackgroundFamily:
         basis = _span(plain, filtered)
         return cls(grid, plain @ basis.T, filtered @ basis.T, basis)
 
-    def project(self, traces):
-        """Traces (n_wells, n_values), `centred`, as `Projected`."""
-        inside = traces @ self.basis.T.astype(np.float32)
-        beyond = (traces.astype(float) ** 2).sum(axis=1) - (inside.astype(float) ** 2).sum(axis=1)
-        return Projected(inside, np.maximum(beyond, 0.0), traces.shape[1])
-
     def seen(self, flows, weights):
-        """Traces of some flows, each (n_frames, n_wells), as `Projected`: the same as `project` of them `centred`."""
+        """Traces of some flows, each (n_frames, n_wells), `centred` with the family's weights, as `Projected`."""
         n_frames, total = len(weights), weights.sum()
         root = np.sqrt(weights)
         inside = np.zeros((len(self.basis), flows[0].shape[1]), np.float32)
@@ -97,8 +91,8 @@ class BackgroundFamily:
 
 
 def _span(plain, filtered):
-    """Orthonormal rows that span all traces to a millionth: some of the nodes tell them all."""
-    rows = np.concatenate([plain[::3], filtered[::4, ::3].reshape(-1, plain.shape[1])])
+    """Orthonormal rows that span all traces to a millionth: every other node tells them all."""
+    rows = np.concatenate([plain[::2], filtered[::3, ::2].reshape(-1, plain.shape[1])])
     _, power, vectors = np.linalg.svd(rows, full_matrices=False)
     chosen = vectors[power > 1e-6 * max(power[0], 1e-30)]
     return np.concatenate([chosen, np.zeros((-len(chosen) % LANES, chosen.shape[1]))])
