@@ -23,7 +23,7 @@ MOST_SEARCHED = 300
 MOST_JUDGED = 500
 """Wells that the weights of frames are told from."""
 
-WINDOW_S = 4.7
+WINDOW_S = 5.0
 """Frames later than this after the onset of the bulk are not used: on real chips they hold the wash."""
 
 

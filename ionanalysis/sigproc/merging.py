@@ -14,8 +14,8 @@ from ionanalysis._core import traces as kernels
 from ionanalysis.sigproc.empties import WINDOW_S
 from ionanalysis.sigproc.frames import FrameClock
 
-_UNUSED_S = WINDOW_S + 0.4
-_LONGEST = ((-np.inf, -0.4, 0.34), (-0.4, 1.6, 0.0), (1.6, _UNUSED_S, 0.2), (_UNUSED_S, np.inf, 1.0))
+_LATE_S = WINDOW_S - 0.6
+_LONGEST = ((-np.inf, -0.4, 0.34), (-0.4, 1.6, 0.0), (1.6, _LATE_S, 0.2), (_LATE_S, np.inf, 1.0))
 """From and until when, in seconds after the onset, frames may be merged up to which duration, in seconds."""
 
 _ONSET_STEP_S = 0.2
