@@ -32,6 +32,7 @@ test-postgres: $(VENV)/.installed-test $(VENV)/.installed-postgres
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.signals
+	$(BIN)/python -m benchmarks.signals_speed
 	$(BIN)/python -m benchmarks.calling
 	$(BIN)/python -m benchmarks.calling_resources
 	$(BIN)/python -m benchmarks.plugins
