@@ -5,7 +5,7 @@ KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanal
 KERNEL_TESTS = $(shell grep -lE "ionanalysis\._core|import _core|ionanalysis\.reference" tests/test_*.py) \
 	tests/test_run.py tests/test_calls_golden.py tests/test_sigproc_golden.py tests/test_fuzz_formats.py
 
-.PHONY: demo test test-slow test-checked test-plugins test-slurm bench golden docs lint format clean
+.PHONY: demo test test-slow test-checked test-plugins test-slurm test-postgres bench golden docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ionanalysis.demo
@@ -31,9 +31,14 @@ test-slurm: $(VENV)/.installed-test
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; } || true
 	$(BIN)/python -m pytest -rs -m slurm tests/test_queue_workers.py
 
+# The run database on PostgreSQL, of Debian's package postgresql, in a folder of its own.
+test-postgres: $(VENV)/.installed-test $(VENV)/.installed-postgres
+	IONANALYSIS_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(wildcard tests/test_rundb_*.py)
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.signals
+	$(BIN)/python -m benchmarks.signals_speed
 	$(BIN)/python -m benchmarks.calling
 	$(BIN)/python -m benchmarks.calling_resources
 	$(BIN)/python -m benchmarks.plugins

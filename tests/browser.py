@@ -80,17 +80,33 @@ class Browser:
         """The page as HTML, as it is now."""
         return self.value("document.documentElement.outerHTML")
 
-    def picture(self, path, width=1200):
-        """Write the whole page, as it looks in a window of so many pixels, as PNG."""
-        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-        self._ask("Emulation.setDeviceMetricsOverride", **metrics)
-        told = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(told["data"]))
-        return path
-
     def wait_for(self, script):
         """Wait until an expression is true."""
         wait_until(lambda: self.value(script), script)
+
+    def size(self, width, height, *, is_phone=False):
+        """Give the page's window a size in CSS pixels."""
+        self._ask(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_phone
+        )  # fmt: skip
+
+    def press(self, key, *, shift=False):
+        """Press and release a key, as somebody at a keyboard does."""
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+        common = {"key": key, "code": key if key != " " else "Space", "windowsVirtualKeyCode": codes[key]}
+        common |= {"modifiers": 8 if shift else 0}
+        text = {"Enter": "\r", " ": " "}.get(key)
+        self._ask("Input.dispatchKeyEvent", type="keyDown", **common, **({"text": text} if text else {}))
+        self._ask("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    def write(self, text):
+        """Write into the field that has the focus."""
+        self._ask("Input.insertText", text=text)
+
+    def picture(self, path):
+        """Save the whole page as a PNG."""
+        shot = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
     def _ask(self, method, **params):
         self._number += 1

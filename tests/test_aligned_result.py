@@ -219,7 +219,9 @@ def test_pages_look_whole_in_a_browser(result, plain, tmp_path):
         for path in (result / "report.html", page):
             browser.open(path)
             for width in (1200, 400):
-                picture = Image.open(browser.picture(tmp_path / "picture.png", width)).convert("L")
+                browser.size(width, 800)
+                browser.picture(tmp_path / "picture.png")
+                picture = Image.open(tmp_path / "picture.png").convert("L")
                 # Nothing is wider than the window, and the page is drawn down to its end.
                 assert browser.value("document.documentElement.scrollWidth") == width == picture.width
                 strips = np.array_split(np.asarray(picture), picture.height // 400)

@@ -7,9 +7,10 @@ from numpy.testing import assert_allclose
 from ionanalysis.blocks import Block
 from ionanalysis.flows import FlowOrder
 from ionanalysis.sigproc.beadfind import region_tiles
-from ionanalysis.sigproc.empties import mean_empty, two_classes
-from ionanalysis.sigproc.frames import FrameClock, hinge_t0, lowpass
+from ionanalysis.sigproc.empties import blur_matrix, sharpener, two_classes
+from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows, common_zeros, key_gain, score_key
+from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.scale import HomopolymerScale, learn_scale
 from ionanalysis.sigproc.wellfit import centred, fit_surface, fit_wells
@@ -45,12 +46,13 @@ def test_hinge_fit_of_a_flat_trace_finds_nothing():
 
 
 def test_lowpass_of_a_ramp_lags_by_its_time_constant():
-    ramp = 0.1 * np.arange(200.0)
-    assert ramp[-1] - lowpass(ramp, 0.5, 0.1)[-1] == pytest.approx(0.5, abs=1e-6)
+    fine = EVEN.step_s * np.arange(60 * 4.0)
+    lag = EVEN.averaged(fine) - EVEN.low_passed(fine, [0.2])[0]
+    assert lag[-1] == pytest.approx(0.2, abs=1e-6)
 
 
 def test_lowpass_keeps_a_constant():
-    assert_allclose(lowpass(np.full(30, 7.0), 0.3, 0.02), 7.0)
+    assert_allclose(UNEVEN.low_passed(np.full(4 * sum(UNEVEN.counts), 7.0), [0.3, 2.0]), 7.0)
 
 
 @pytest.mark.parametrize("clock", [EVEN, UNEVEN])
@@ -96,8 +98,40 @@ def test_well_fit_returns_what_was_put_in(clock):
 def test_mean_empty_is_sharper_than_the_plain_mean():
     delays = np.linspace(-0.08, 0.08, 41)
     flow = np.stack([EVEN.delayed(bulk(EVEN), delay) for delay in delays], axis=1)
-    sharp = mean_empty(flow, np.ones(41, bool), delays, EVEN)
+    sharp = sharpener(blur_matrix(delays, EVEN)) @ flow.mean(axis=1)
     assert np.abs(sharp - bulk(EVEN)).max() < 0.25 * np.abs(flow.mean(axis=1) - bulk(EVEN)).max()
+
+
+@pytest.mark.parametrize("clock", [EVEN, UNEVEN])
+def test_delays_by_whole_fine_steps_are_those_of_the_spline(clock):
+    trace = bulk(clock)
+    for steps in (-7, -1, 0, 3, 500):
+        delay = steps * clock.step_s
+        by_steps, by_spline = clock.fine(trace, [delay]), clock.fine(trace, [delay + 2e-9])
+        assert_allclose(by_steps, by_spline, atol=1e-4)
+
+
+@pytest.mark.parametrize("clock", [EVEN, UNEVEN])
+def test_merged_frames_are_means_of_stored_ones(clock):
+    merging = FrameMerging.around(clock, 1.6)
+    assert sum(merging.merged.counts) == sum(clock.counts)
+    assert len(merging.starts) < clock.n_frames
+    trace = bulk(clock)
+    assert_allclose(merging.merge(trace) @ merging.merged.counts, trace @ clock.counts)
+    assert_allclose(merging.merge(np.ones(clock.n_frames)), 1.0)
+    vectors = np.random.default_rng(1).normal(size=(3, len(merging.starts)))
+    assert_allclose(merging.spread(vectors) @ trace, vectors @ merging.merge(trace))
+    weight = np.asarray(clock.counts, float)
+    assert_allclose(merging.merge_weight(merging.spread(merging.merge_weight(weight))), merging.merge_weight(weight))
+
+
+def test_frames_stay_what_they_are_around_an_onset_and_where_it_is_not_known():
+    merging = FrameMerging.around(EVEN, 1.6)
+    durations = np.array(merging.merged.counts) * EVEN.base_s
+    near = (merging.merged.mid_s > 1.4) & (merging.merged.mid_s < 2.8)
+    assert (durations[near] < 0.07).all()
+    assert durations.max() <= 1.0 + 1e-9
+    assert FrameMerging.around(EVEN, np.nan).merged == EVEN
 
 
 def test_two_classes_are_told_apart():
@@ -174,6 +208,44 @@ def test_scale_is_learned_from_peaks():
     assert_allclose(found.curvature, truth.curvature, atol=0.01)
 
 
+def test_what_beads_take_up_bends_their_own_scale():
+    rng = np.random.default_rng(6)
+    bases = TACG.bases
+    log_size = rng.normal(0, 0.15, 600)
+    places = np.stack([log_size, rng.normal(-0.5, 0.1, 600)], axis=1)
+    truth = HomopolymerScale(np.full(4, 0.12), np.array([1.5, 0.0]))
+    lengths = rng.choice([0, 1, 2, 3, 4, 5], p=[0.55, 0.3, 0.1, 0.03, 0.015, 0.005], size=(40, 600))
+    signal = truth.signal(lengths, 0, truth.bends(log_size, 0.0)) + rng.normal(0, 0.04, lengths.shape)
+    # Sizes are known with some error, which must not pass for curvature.
+    error = rng.normal(0, 0.02, 600)
+    signal, places = signal / np.exp(error), places + np.stack([error, 0 * error], axis=1)
+    found = learn_scale(signal, bases, 8, places)
+    assert_allclose(found.exponents, truth.exponents, atol=0.4)
+    straight = found.length(signal, 0, found.bends(*places.T))
+    alike = learn_scale(signal, bases, 8).length(signal, 0)
+    long = lengths >= 3
+    assert (straight - lengths)[long].std() < 0.8 * (alike - lengths)[long].std()
+
+
+def test_whole_bases_come_to_lie_on_themselves():
+    rng = np.random.default_rng(7)
+    lengths = rng.choice([0, 1, 2, 3, 4], p=[0.5, 0.3, 0.12, 0.05, 0.03], size=(40, 800))
+    # No curvature makes these lengths straight.
+    shown = np.array([0, 1, 2.03, 2.95, 3.8])[lengths] + rng.normal(0, 0.04, lengths.shape)
+    scale = learn_scale(shown, TACG.bases, 8)
+    found = scale.length(shown, 0)
+    for n in range(5):
+        assert np.median(found[lengths == n]) == pytest.approx(n, abs=0.03)
+
+
+def test_phasing_leaves_little_in_the_zeros_of_a_key():
+    key = KeyFlows.of(TACG, "TCAG")
+    assert not key.leftover[key.ones].any()
+    assert key.leftover[1] < 1e-3
+    assert (key.leftover[[3, 4, 6]] > 0.004).all()
+    assert key.leftover.max() < 0.02
+
+
 def test_a_family_of_backgrounds_holds_the_backgrounds_of_every_time_constant():
     from ionanalysis.sigproc.family import BackgroundFamily
 
@@ -199,8 +271,8 @@ def test_fits_to_projected_traces_find_the_same_as_fits_to_traces():
     random = np.random.default_rng(3)
     traces = np.stack([clock.buffered(mean, tau, 0.4)[:, 0] for tau in (0.4, 0.55, 0.8)])
     traces = traces + random.normal(0, 2, traces.shape)
+    short = fit_wells(grid, table, family.seen([traces.T.astype(np.float32)], np.ones(80)))
     traces = (traces - traces.mean(axis=1, keepdims=True)).astype(np.float32)
-    short = fit_wells(grid, table, family.project(traces))
     full = fit_wells(grid, family.unfolded(table), traces)
     np.testing.assert_allclose(short.log_tau, full.log_tau, atol=2e-3)
     np.testing.assert_allclose(short.residual, full.residual, rtol=1e-3)

@@ -15,6 +15,7 @@ cdef enum:
     BAD_OFFSET = 4
 
 cdef uint32_t UNCHANGED = ~<uint32_t>0   # region table: as in the frame before
+cdef uint32_t MARK = 0xDEADBEEF          # of a coded frame
 
 
 cdef inline uint32_t big_u32(const uint8_t* at) noexcept nogil:
@@ -36,6 +37,45 @@ def byte_sum(const uint8_t[::1] data):
         for i in range(data.shape[0]):
             total += data[i]
     return total
+
+
+def locate_frames(
+    const uint8_t[::1] data,     # in: the whole file
+    int64_t at,                  # in: byte at which the first frame begins
+    int64_t plain_bytes,         # in: bytes of a plain frame
+    int64_t[:, ::1] frames,      # (n_frames, 6) out: start, stop, time, mode, transitions, pixel sum
+):
+    """Follow the chain of frames of types 4 to 6; give how many are sound, one after the other."""
+    cdef Py_ssize_t number, done = 0, word
+    cdef int64_t size = data.shape[0]
+    cdef bint is_marked
+    with nogil:
+        for number in range(frames.shape[0]):
+            if at < 0 or at + 8 > size:
+                break
+            is_marked = at + 24 <= size and big_u32(&data[at + 20]) == MARK
+            frames[number, 2] = big_u32(&data[at])
+            frames[number, 3] = big_u32(&data[at + 4])
+            if frames[number, 3] == 0:
+                # Samples have 14 bits, so the mark can only be that of a coded frame.
+                if number and is_marked:
+                    break
+                frames[number, 0] = at + 8
+                frames[number, 1] = at + 8 + plain_bytes
+                for word in range(4, 6):
+                    frames[number, word] = 0
+            else:
+                if number == 0 or not is_marked or big_u32(&data[at + 8]) < 16:
+                    break
+                frames[number, 0] = at + 24
+                frames[number, 1] = at + 8 + big_u32(&data[at + 8])
+                frames[number, 4] = big_u32(&data[at + 12])
+                frames[number, 5] = big_u32(&data[at + 16])
+            at = frames[number, 1]
+            if at > size:
+                break
+            done += 1
+    return done
 
 
 def unpack_stored(
@@ -120,27 +160,13 @@ def encode_delta(
     return DONE
 
 
-cdef inline int64_t decode_group(const uint8_t* source, int width, int shift, int offset,
-                                 const int16_t* previous, int16_t* pixels) noexcept nogil:
-    """Decode eight pixels of `width` bits each (3 to 8, or 16); give their sum."""
-    cdef uint64_t word = 0
-    cdef int k, value, half, mask
-    cdef int64_t total = 0
-    if width == 16:
-        for k in range(8):
-            value = <int16_t>((source[2 * k] << 8) | source[2 * k + 1])
-            pixels[k] = <int16_t>(<int>previous[k] + <int>(<uint32_t>value << shift) + offset)
-            total += pixels[k]
-        return total
-    for k in range(width):
-        word = (word << 8) | source[k]
-    half = 1 << (width - 1)
-    mask = (1 << width) - 1
-    for k in range(8):
-        value = <int>((word >> (width * (7 - k))) & mask) - half
-        pixels[k] = <int16_t>(<int>previous[k] + <int>(<uint32_t>value << shift) + offset)
-        total += pixels[k]
-    return total
+cdef extern from "groups.h" nogil:
+    ctypedef struct Packing:
+        int width
+        int16_t offset
+    void set_width(Packing* packing, int width, int shift)
+    Py_ssize_t decode_run(const Packing* packing, const uint8_t* data, Py_ssize_t* at, Py_ssize_t stop,
+                          const int16_t* previous, int16_t* pixels, Py_ssize_t n_cols, int64_t* total)
 
 
 cdef int decode_region(
@@ -151,15 +177,19 @@ cdef int decode_region(
 ) noexcept nogil:
     """Decode one region whose first byte is data[at]; add to the counts in `found`."""
     cdef Py_ssize_t y, x, stop = data.shape[0]
-    cdef int width = 0, shift = 0, offset = 0
+    cdef Packing packing
+    cdef int width
     cdef uint8_t code
+    packing.width = 0
+    packing.offset = 0
     if mode >= 3:
         if at + 2 > stop:
             return TOO_SHORT
-        offset = <int16_t>((data[at] << 8) | data[at + 1])
+        packing.offset = <int16_t>((data[at] << 8) | data[at + 1])
         at += 2
     for y in range(row, row_stop):
-        for x in range(col, col_stop, 8):
+        x = col
+        while x < col_stop:
             if at + 1 < stop and data[at] == 0x7F:
                 code = data[at + 1]
                 width = code & 0x0F
@@ -167,15 +197,14 @@ cdef int decode_region(
                     width = 16
                 elif width < 3 or width > 8:
                     return BAD_CODE
-                shift = code >> 4 if mode >= 2 else 0
+                set_width(&packing, width, code >> 4 if mode >= 2 else 0)
                 found[0] += 1
                 at += 2
-            if width == 0:
+            if packing.width == 0:
                 return NO_CODE if at < stop else TOO_SHORT
-            if at + width > stop:
+            if at + packing.width > stop:
                 return TOO_SHORT
-            found[1] += decode_group(&data[at], width, shift, offset, &previous[y, x], &pixels[y, x])
-            at += width
+            x += decode_run(&packing, &data[0], &at, stop, &previous[y, x], &pixels[y, x], col_stop - x, &found[1])
     return DONE
 
 

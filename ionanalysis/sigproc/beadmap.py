@@ -10,10 +10,11 @@ from ionanalysis.io.atomic import whole_file
 from ionanalysis.io.hdf5 import HDF5_ERRORS, damaged, open_hdf5
 from ionanalysis.io.hdf5_writing import create_hdf5
 from ionanalysis.io.mask import Mask, WellFlag
+from ionanalysis.sigproc.conditioning import Conditioning
 from ionanalysis.sigproc.region_beads import RegionBeads
 from ionanalysis.sigproc.wellfit import WellFit
 
-_WELL_ARRAYS = ("gain", "time_constant_s", "delay_s", "residual", "bead_probability")
+_WELL_ARRAYS = ("gain", "time_constant_s", "delay_s", "residual", "bead_probability", "usual_delay_s")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,6 +32,8 @@ class BeadMap:
     mask : Mask
     gain, time_constant_s, delay_s, residual : ndarray, float32
         Response of each well to nucleotide flows (`WellFit`).
+    usual_delay_s : ndarray, float32
+        How much later than other parts of its region flows usually reach a part of it, seconds.
     bead_probability : ndarray, float32
         Probability of a bead by the time constant alone; NaN where unknown.
     key_snr, key_signal : ndarray of shape (n_keys, rows, cols), float32
@@ -40,6 +43,8 @@ class BeadMap:
     frame_weight : ndarray of shape (n_tiles, n_frames), float32
     key_traces : ndarray of shape (n_tiles, n_keys, n_flows, n_frames), float64
         Sums over the wells of each key of background-subtracted traces of the first flows, counts.
+    conditioning : Conditioning
+        Corrections of the images that beads were found in, and signals are to be measured in.
     """
 
     block: Block
@@ -51,6 +56,7 @@ class BeadMap:
     delay_s: np.ndarray
     residual: np.ndarray
     bead_probability: np.ndarray
+    usual_delay_s: np.ndarray
     key_snr: np.ndarray
     key_signal: np.ndarray
     tau_empty_s: np.ndarray
@@ -58,9 +64,10 @@ class BeadMap:
     t0_s: np.ndarray
     frame_weight: np.ndarray
     key_traces: np.ndarray
+    conditioning: Conditioning
 
     @classmethod
-    def assembled(cls, block, tiles, keys, regions, t0_s):
+    def assembled(cls, block, tiles, keys, regions, t0_s, conditioning):
         """Put the regions' results (`RegionBeads`, in the order of `tiles`) together."""
         shape = (block.n_rows, block.n_cols)
         wells = {name: np.zeros(shape, np.float32) for name in _WELL_ARRAYS}
@@ -70,7 +77,8 @@ class BeadMap:
             size = (tile.n_rows, tile.n_cols)
             flags[tile.slices] = beads.flags.reshape(size)
             values = (beads.fit.gain, np.exp(beads.fit.log_tau), beads.fit.delay_s, beads.fit.residual)
-            for name, value in zip(_WELL_ARRAYS, (*values, beads.bead_probability), strict=True):
+            told = (*values, beads.bead_probability, beads.usual_delay_s)
+            for name, value in zip(_WELL_ARRAYS, told, strict=True):
                 wells[name][tile.slices] = value.reshape(size)
             scores[(0, slice(None), *tile.slices)] = beads.key_snr.reshape(-1, *size)
             scores[(1, slice(None), *tile.slices)] = beads.key_signal.reshape(-1, *size)
@@ -87,6 +95,7 @@ class BeadMap:
             t0_s=np.array(t0_s, np.float32),
             frame_weight=np.array([beads.frame_weight for beads in regions], np.float32),
             key_traces=np.array([beads.key_traces for beads in regions]),
+            conditioning=conditioning,
         )
 
     def region(self, index):
@@ -107,6 +116,7 @@ class BeadMap:
             key_signal=self.key_signal[(slice(None), *part)].reshape(len(self.keys), -1).astype(float),
             noise=float(self.noise[index]),
             key_traces=self.key_traces[index],
+            usual_delay_s=flat(self.usual_delay_s),
         )
 
     def mean_key_trace(self, index):
@@ -135,6 +145,7 @@ class BeadMap:
             file["block"] = _corners([self.block])
             file["tiles"] = _corners(self.tiles)
             file.attrs["keys"] = " ".join(self.keys)
+            file.attrs["conditioning"] = self.conditioning.to_text()
 
     @classmethod
     def load(cls, path):
@@ -149,10 +160,11 @@ class BeadMap:
             with open_hdf5(path) as file:
                 arrays = {name: file[name][()] for name in _ARRAYS}
                 block, tiles = ([Block(*map(int, row)) for row in file[name][()]] for name in ("block", "tiles"))
+                arrays["conditioning"] = Conditioning.of_text(file.attrs["conditioning"])
                 return cls(block[0], tuple(tiles), tuple(file.attrs["keys"].split()), Mask(file["flags"][()]), **arrays)
         except HDF5_ERRORS as error:
             raise damaged(path, error) from error
-        except (TypeError, IndexError) as error:
+        except (TypeError, IndexError, ValueError) as error:
             raise InputError(f"{path}: is no bead-finding result of this program; find beads again.") from error
 
     def __repr__(self):

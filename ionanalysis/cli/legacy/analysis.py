@@ -62,7 +62,8 @@ class _Job:
             raise UsageError(f"expected one raw directory, got {len(words)} ({', '.join(words) or 'none'}).")
         self.run = _opened(Path(words[0]), values)
         merged = self._with_files(values)
-        self.effects = apply_flags(ANALYSIS_FLAGS, merged, CLASSES, {"region-size": _square}, said=values)
+        converters = {"region-size": _square, "img-gain-correct": _pixel_gain}
+        self.effects = apply_flags(ANALYSIS_FLAGS, merged, CLASSES, converters, said=values)
         for text in self.effects.notes:
             note(text)
         self.arguments = self.effects.arguments
@@ -163,6 +164,11 @@ def _preset_of(chip):
 def _square(size):
     """Side of the square region with about the area of `size`, columns and rows."""
     return round(math.sqrt(size[0] * size[1]))
+
+
+def _pixel_gain(wanted):
+    """Pixels are corrected as the chip needs it, or not at all."""
+    return "chip" if wanted else "none"
 
 
 def _copy_mask(path, out_dir):
