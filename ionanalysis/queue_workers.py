@@ -5,6 +5,7 @@ configuration of dask-jobqueue, ``~/.config/dask/jobqueue.yaml``.
 """
 
 import shutil
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -177,6 +178,8 @@ def _kept_at(cluster, n_workers, client, refused):
             if refused and not client.nthreads():
                 client.close()
                 return
+            for name in _gone_before_they_came(cluster):
+                cluster.loop.add_callback(cluster.workers.pop, name, None)
             cluster.scale(n_workers)
 
     cluster.scale(n_workers)
@@ -187,6 +190,25 @@ def _kept_at(cluster, n_workers, client, refused):
     finally:
         is_over.set()
         keeper.join()
+
+
+def _gone_before_they_came(cluster):
+    """Names of workers whose jobs have ended without one: nobody else notices that these are lost."""
+    there = {worker.name for worker in list(cluster.scheduler.workers.values())}
+    waiting = [(name, job) for name, job in list(cluster.workers.items()) if name not in there and job.job_id]
+    return [name for name, job in waiting if _has_ended(job)]
+
+
+def _has_ended(job):
+    """Whether the queue says that it does not know a job; where it says nothing, it may be busy."""
+    program = ["squeue", "-h", "-j"] if job.config_name == "slurm" else ["qstat", "-j"]
+    try:
+        told = subprocess.run([*program, job.job_id], capture_output=True, text=True, timeout=_TELL_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    if told.returncode:
+        return any(words in told.stderr for words in ("Invalid job id", "do not exist", "does not exist"))
+    return not told.stdout.strip()
 
 
 def _wait_for_first(client, spec, refused, note, log_dir):

@@ -133,6 +133,23 @@ def test_blocks_of_a_job_that_dies_are_done_again_and_the_job_is_replaced(slurm,
 
 
 @pytest.mark.slurm
+def test_a_job_that_ends_before_its_worker_has_come_is_replaced(slurm):
+    cancelled = []
+
+    def cancel_first():
+        wait_until(job_numbers)
+        cancelled.extend(job_numbers())
+        subprocess.run(["scancel", *cancelled], check=True)
+
+    canceller = threading.Thread(target=cancel_first)
+    canceller.start()
+    with open_queue("slurm:1", QueueOptions(memory=2)) as executor:
+        canceller.join()
+        assert list(map_blocks(executor, abs, range(-5, 0))) == [5, 4, 3, 2, 1]
+        assert len(cancelled) == 1 and set(job_numbers("running")) - set(cancelled)
+
+
+@pytest.mark.slurm
 def test_a_chip_on_slurm_gives_what_threads_give_though_jobs_die(slurm, tmp_path, monkeypatch):
     monkeypatch.setattr("ionanalysis.queue_workers._LOST_AFTER", "1s")
     chip = simulated(tmp_path / "run", "--blocks", "2x2")
