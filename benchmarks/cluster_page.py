@@ -56,7 +56,6 @@ def _sized(runs):
     shared = sum(hours[name] for name in IN_BLOCKS if name in hours)
     alone = {name: value for name, value in hours.items() if name not in (*IN_BLOCKS, "report", "plugins")}
     grown = _hours_of_growth(runs)
-    base, per_well = worker_memory(runs)
     lines = [
         "| stage of a 540 chip, 500 flows | CPU hours | without what does not grow | runs |",
         "| --- | --- | --- | --- |",
@@ -78,9 +77,7 @@ def _sized(runs):
     return [
         *lines,
         "",
-        f"A worker holds {base:.0f} MB and {1e3 * per_well:.1f} kB per well of its block: "
-        f"{(base + per_well * BLOCK_WELLS) / 1e3:.1f} GB for a block of 1288 × 1332 wells, "
-        f"{(base + per_well * BLOCK_WELLS / 4) / 1e3:.1f} GB for a quarter of one. "
+        f"{_memory(runs)} "
         f"Images as simulated, without compression in time, would take {raw:.1f} TB, the result {result:.1f} TB.",
     ]
 
@@ -98,6 +95,21 @@ def _hours_of_growth(runs):
         for name, stage in large["stages"].items()
     }
     return {name: CHIP_WELLS * CHIP_FLOWS / large["flows"] * value / 3600 for name, value in per_well.items()}
+
+
+def _memory(runs):
+    """What a worker holds, and for a block of a large chip where these blocks are large enough to tell."""
+    base, per_well = worker_memory(runs)
+    if per_well * runs[0]["block"] ** 2 < 0.1 * base:
+        return (
+            f"A worker holds {runs[0]['worker_mb']:.0f} MB, libraries above all: blocks of these sizes are too small to "
+            "tell how memory grows with a block."
+        )
+    return (
+        f"A worker holds {base:.0f} MB and {1e3 * per_well:.1f} kB per well of its block: "
+        f"{(base + per_well * BLOCK_WELLS) / 1e3:.1f} GB for a block of 1288 × 1332 wells, "
+        f"{(base + per_well * BLOCK_WELLS / 4) / 1e3:.1f} GB for a quarter of one."
+    )
 
 
 def worker_memory(runs):
