@@ -102,8 +102,8 @@ def _memory(runs):
     base, per_well = worker_memory(runs)
     if per_well * runs[0]["block"] ** 2 < 0.1 * base:
         return (
-            f"A worker holds {runs[0]['worker_mb']:.0f} MB, libraries above all: blocks of these sizes are too small to "
-            "tell how memory grows with a block."
+            f"A worker holds {runs[0]['worker_mb']:.0f} MB, libraries above all: blocks of these sizes are too "
+            "small to tell how memory grows with a block."
         )
     return (
         f"A worker holds {base:.0f} MB and {1e3 * per_well:.1f} kB per well of its block: "
