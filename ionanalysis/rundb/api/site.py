@@ -176,6 +176,10 @@ class DataManagementHistory(
     about = models.Results
     resultsName = String(null=True, readonly=True)
 
+    def filters_among(self, parameters):
+        parameters.pop("resultsName", None)
+        return parameters
+
     def narrow(self, request, rows):
         pattern = request.GET.get("resultsName")
         if not pattern:
