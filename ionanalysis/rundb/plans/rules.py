@@ -25,7 +25,7 @@ def check(draft, lists):
 
 
 def _names(draft, lists):
-    if draft.touches("planName") and not str(draft.value("planName") or "").strip():
+    if draft.touches("planName") and not str(draft.value("planDisplayedName")).strip():
         draft.refuse("planName", "Plan Name is required")
     check_text(draft, "planName", "Plan Name", longest=LONGEST_NAME)
     if "planName" not in draft.errors:
