@@ -231,7 +231,7 @@ class TestNormalising:
         )
         try:
             entry = {"id": plugin.pk, "name": "always", "version": "1.0", "features": [], "userInput": {}}
-            assert made(server)["selectedPlugins"] == {"always": entry}
+            assert made(server)["selectedPlugins"]["always"] == entry
             assert made(server, include_plugin_default_selection=False)["selectedPlugins"] == {}
             assert made(server, selectedPlugins={"x": {"name": "x"}})["selectedPlugins"] == {"x": {"name": "x"}}
         finally:

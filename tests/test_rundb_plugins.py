@@ -203,6 +203,8 @@ class TestLaunches:
         assert run_server.user.get("torrentsuite/sgejobs/").json()["plugin_jobs"] >= 1
         again = {"plugin": "Waits", "pluginresult": running["id"]}
         assert run_server.user.post(f"results/{ingested.report}/plugin/", json=again).status_code == 400
+        while not (Path(running["path"]) / "waiting").exists():
+            time.sleep(0.05)
         begun = time.monotonic()
         assert run_server.user.get(f"{running['resource_uri']}stop/").status_code == 204
         stopped = wait_for(run_server, running, "Cancelled")
@@ -210,7 +212,6 @@ class TestLaunches:
         assert stopped["store"] == {"so": "far"} and stopped["apikey"] is None and stopped["endtime"]
         assert run_server.nobody.get("chip/", params=key).status_code == 401
         folder = Path(stopped["path"])
-        assert (folder / "waiting").exists()
         assert run_server.user.delete(f"{running['resource_uri']}delete/").status_code == 204
         assert run_server.user.get(running["resource_uri"]).status_code == 404 and not folder.exists()
 

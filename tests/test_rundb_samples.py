@@ -55,6 +55,15 @@ class TestSample:
         assert run_server.user.delete(plan["resource_uri"]).status_code == 204
         assert run_server.user.objects("sample", displayedName=own) == []
 
+    def test_it_goes_with_the_last_of_its_runs(self, run_server):
+        name, shared = named(), named()
+        template = {"planName": name.replace(" ", "-"), "isReusable": True, "sample": shared}
+        plans = [run_server.user.post("plannedexperiment/", json=template).json() for _ in range(3)]
+        run_server.user.delete(plans[0]["resource_uri"])
+        assert len(run_server.user.objects("sample", displayedName=shared)[0]["experiments"]) == 2
+        done = run_server.user.delete("plannedexperiment/", params={"planName": template["planName"]})
+        assert done.status_code == 204 and run_server.user.objects("sample", displayedName=shared) == []
+
     def test_it_is_neither_deleted_nor_patched(self, run_server):
         uri = location(run_server.user.post("sample/", json={"displayedName": named()}))
         for answer in (run_server.admin.delete(uri), run_server.admin.patch(uri, json={})):

@@ -11,8 +11,8 @@ def connect():
     """Start to listen."""
     post_save.connect(create_api_key, sender=User, dispatch_uid="rundb-key")
     post_save.connect(_profile, sender=User, dispatch_uid="rundb-profile")
-    pre_delete.connect(_samples_of_run, sender=Experiment, dispatch_uid="rundb-samples")
-    post_delete.connect(_plan_of_run, sender=Experiment, dispatch_uid="rundb-plan")
+    pre_delete.connect(_note_samples, sender=Experiment, dispatch_uid="rundb-samples")
+    post_delete.connect(_what_only_a_run_had, sender=Experiment, dispatch_uid="rundb-run")
 
 
 def _profile(instance, created, raw=False, **_):
@@ -20,14 +20,17 @@ def _profile(instance, created, raw=False, **_):
         UserProfile.objects.get_or_create(user=instance)
 
 
-def _samples_of_run(instance, **_):
-    """A sample that only this run used goes with it."""
-    for sample in instance.samples.exclude(status="created"):
-        alone = not sample.experiments.exclude(pk=instance.pk).exists()
-        if alone and not sample.sampleSets.exists():
-            Sample.objects.filter(pk=sample.pk).delete()
+def _note_samples(instance, **_):
+    """Keep in mind which samples a run has: its links to them go before it does."""
+    instance.keys_of_samples = list(instance.samples.values_list("pk", flat=True))
 
 
-def _plan_of_run(instance, **_):
+def _what_only_a_run_had(instance, **_):
+    """With a run go its plan, and samples that no other run or set has and that nobody added by themselves.
+
+    When several runs are deleted at once the links of all are gone by now, so that samples they share go, too.
+    """
+    alone = Sample.objects.filter(pk__in=instance.keys_of_samples, experiments=None, sampleSets=None)
+    alone.exclude(status="created").delete()
     if instance.plan_id is not None:
         PlannedExperiment.objects.filter(pk=instance.plan_id).delete()
