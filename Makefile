@@ -26,8 +26,7 @@ test-plugins: $(VENV)/.installed-test
 	PLUGIN_SOURCES="$(PLUGIN_SOURCES)" $(BIN)/python -m pytest -rs tests/test_plugin_sources.py
 
 # The run database on PostgreSQL, of Debian's package postgresql, in a folder of its own.
-test-postgres: $(VENV)/.installed-test
-	$(BIN)/python -m pip install --quiet "psycopg[binary]>=3.2"
+test-postgres: $(VENV)/.installed-test $(VENV)/.installed-postgres
 	IONANALYSIS_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(wildcard tests/test_rundb_*.py)
 
 bench: $(VENV)/.installed-test

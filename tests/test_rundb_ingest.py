@@ -33,7 +33,11 @@ def differing(got, expected):
 
 
 def sql(run_server, query, *values):
-    with closing(sqlite3.connect(run_server.database)) as database:
+    return sql_of(run_server.database, query, *values)
+
+
+def sql_of(path, query, *values):
+    with closing(sqlite3.connect(path)) as database:
         return database.execute(query, values).fetchall()
 
 
@@ -283,6 +287,37 @@ class TestPlans:
         plan.refresh_from_db()
         assert plan.planExecuted and plan.planStatus == "run" and plan.expName == got["expName"]
 
+    def test_a_posted_plan_gets_its_run(self, run_server, ingested, tmp_path):
+        """What a client plans is found again in its run: short id, samples, projects, settings."""
+        from ionanalysis.rundb.life.ingest import ingest
+
+        sent = {
+            "planName": "life_plan",
+            "chipType": "530",
+            "sample": "life_sample",
+            "projects": ["life_project"],
+            "sequencekitname": "Ion S5 Sequencing Kit",
+            "librarykitname": "Ion Xpress Plus Fragment Library Kit",
+            "templatingKitName": "Ion 520/530 Kit-OT2",
+        }
+        made = run_server.user.post("plannedexperiment/", json=sent)
+        assert made.status_code == 201, made.text
+        plan = made.json()
+        row = ingest(copy_of(ingested, tmp_path / "planned", log={"planned_run_short_id": plan["planShortID"]}))
+        report = run_server.user.get(f"results/{row.pk}/").json()
+        assert report["planShortID"] == plan["planShortID"] and report["experiment"] == plan["experiment"]
+        names = [run_server.user.get(address).json()["name"] for address in report["projects"]]
+        assert sorted(names) == ["life_project", "simulated"]
+        run = run_server.user.get(report["experiment"]).json()
+        samples = {run_server.user.get(address).json()["name"] for address in run["samples"]}
+        assert samples == {"life_sample"} and run["status"] == "run"
+        used = run_server.user.get(report["eas"]).json()
+        assert used["libraryKitName"] == sent["librarykitname"] and used["barcodeKitName"] == "IonXpress"
+        again = run_server.user.get(plan["resource_uri"]).json()
+        assert again["planExecuted"] is True and again["planStatus"] == "run"
+        (listed,) = run_server.user.objects("compositeexperiment", all_text=plan["planShortID"])
+        assert listed["plan"]["id"] == plan["id"] and listed["results"][0]["id"] == row.pk
+
 
 class TestStates:
     @pytest.mark.parametrize(
@@ -328,3 +363,13 @@ class TestStates:
         (tmp_path / "ion_params_00.json").write_text("[]")
         with pytest.raises(InputError, match="must hold an object"):
             ingest(tmp_path)
+
+
+def test_a_folder_holds_all_that_a_server_needs(ingested, tmp_path):
+    """The names of interface.md: `--data DIR`, `--admin`, the key as the last word, the number of the report."""
+    folder = tmp_path / "new" / "data"
+    command("db", "init", "--data", folder)
+    key = command("db", "user", "ada", "--admin", "--data", folder).split()[-1]
+    query = "select key from tastypie_apikey join auth_user u on u.id = user_id where username = 'ada' and is_superuser"
+    assert len(key) == 40 and sql_of(folder / "rundb.sqlite3", query) == [(key,)]
+    assert command("db", "ingest", ingested.folder, "--data", folder).split() == ["1"]

@@ -227,7 +227,15 @@ class TestSafety:
         assert answer.status_code == 403
 
     @pytest.mark.parametrize(
-        "path", ["/report/99999999999999999999/", "/plans/0/", "/plans/new/?of=x", "/no/page/", "/report/1/plugin/%00/"]
+        "path",
+        [
+            "/report/99999999999999999999/",
+            "/plans/0/",
+            "/plans/new/?of=x",
+            "/no/page/",
+            "/report/1/plugin/%00/",
+            "/output/Home/a%00b/x",
+        ],
     )
     def test_what_is_not_there_is_404(self, admin, path):
         assert admin.get(path).status_code == 404
@@ -389,6 +397,17 @@ class TestReport:
         assert f'action="{shown.page}stop/7/"' in text
         assert admin.post(f"{shown.page}stop/7/").status_code == 302
         assert asked[-1] == ("GET", "pluginresult/7/stop/")
+
+    def test_a_list_of_outputs_that_fails_is_told(self, admin, shown, monkeypatch):
+        from ionanalysis.rundb.pages import report
+
+        monkeypatch.setattr(report, "ask", lambda request, *what: SimpleNamespace(is_good=False))
+        assert "What plugins left cannot be listed now." in admin.get(shown.page).text
+
+    def test_an_address_that_leads_elsewhere_is_no_link(self, admin, run_rows, tmp_path):
+        report = make_report(run_rows, tmp_path / "result", named())
+        run_rows.Results.objects.filter(pk=report.pk).update(reportLink="javascript:alert(1)//")
+        assert "javascript:" not in admin.get(f"/report/{report.pk}/").text
 
     def test_a_report_without_files_says_so(self, admin, run_rows, tmp_path):
         report = make_report(run_rows, tmp_path / "result", named())
@@ -571,6 +590,7 @@ class TestPluginPages:
             ("report", "GET", "referencegenome/", None, 200),
             ("report", "POST", "referencegenome/", {}, 403),
             ("report", "GET", "plugin/OWN/%0a", None, 403),
+            ("report", "GET", "plugin/a%00b/", None, 404),
         ],
     )  # fmt: skip
     def test_they_may_do_their_own_business_only(

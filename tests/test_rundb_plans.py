@@ -597,8 +597,6 @@ class TestViews:
         for _ in range(3):
             made(server, projects=["a"], **{"Bead Loading (%)": 30})
             made(server, projects=["a"], **{"Bead Loading (%)": 30}, isReusable=True)
-        request = RequestFactory().get("/")
-        request.user = User.objects.get(username="ionadmin")
         for name in (
             "plannedexperiment",
             "plannedexperimentdb",
@@ -607,9 +605,10 @@ class TestViews:
         ):
             counts = []
             for size in (1, 4):
-                resource = RESOURCES[name]()
+                resource, request = RESOURCES[name](), RequestFactory().get("/", {"limit": size})
+                request.user = User.objects.get(username="ionadmin")
                 with CaptureQueriesContext(connection) as queries:
-                    for row in resource.asked_for(request)[:size]:
+                    for row in resource.page(request, resource.asked_for(request))["objects"]:
                         resource.shown(request, row, in_list=True)
                 counts.append(len(queries))
             assert counts[0] == counts[1], name

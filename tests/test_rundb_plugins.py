@@ -1,7 +1,9 @@
 """Plugins over the REST API: rows follow the store, launches run, call back, stop, and never stay "Started"."""
 
 import json
+import platform
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -23,6 +25,7 @@ class CallsBack(IonPlugin):
         report = self.get_restobj("results/%d" % info["pk"])
         metrics = self.get_restobj("libmetrics", {"report__id": info["pk"]})
         told = {"report": report["resultsName"], "reads": metrics["objects"][0]["totalNumReads"]}
+        told["ratio"] = float("nan")
         told["depth"] = self.startplugin["pluginconfig"].get("depth")
         told.update({name: info[name] for name in ("pk", "pluginresult", "username", "api_key", "url_root")})
         with open("results.json", "w") as out:
@@ -174,6 +177,7 @@ class TestLaunches:
         reads = ingested.json("basecaller_results/ionstats_basecaller.json")["full"]["num_reads"]
         store = done["store"]
         assert (store["report"], store["reads"], store["depth"]) == ("Auto_life_1", reads, 20)
+        assert store["ratio"] == "NaN"
         assert (store["pk"], store["pluginresult"], store["username"]) == (ingested.report, done["id"], "ionuser")
         assert done["files"] == ["CallsBack_block.html"] and int(done["size"]) > 0 and int(done["inodes"]) >= 4
         report = run_server.user.get(f"results/{ingested.report}/").json()
@@ -249,16 +253,17 @@ class TestLaunches:
         )
         job = {"id": 77, "state": "Started", "level": "default", "block": "", "started": "2026-01-01T00:00:00Z"}
         record = {"format": 1, "id": 77, "name": "Waits", "version": "1.0.0.0", "jobs": [job], "validation_errors": []}
-        import platform
-
         launcher = {"host": platform.node(), "pid": 2**22 + 1, "start": 1}
         record |= {"store": {}, "n_bytes": 0, "n_files": 0, "launcher": launcher}
         folder = ingested.folder / "plugin_jobs"
         folder.mkdir(exist_ok=True)
         (folder / "77.json").write_text(json.dumps(record))
+        place = {"RESULTS_DIR": str(ingested.folder / "plugin_out" / "Waits_out.77")}
+        stray = subprocess.Popen(["sleep", "100"], env=place)
         row.plugin_result_jobs.create(number=77, state="Started", run_level="default", grid_engine_jobid=77)
         ended = wait_for(run_server, {"resource_uri": f"/rundb/api/v1/pluginresult/{row.pk}/"}, "Error")
         assert ended["apikey"] is None and ended["plugin_result_jobs"][0]["grid_engine_jobid"] == -1
+        assert stray.wait(10) < 0
 
 
 class TestListing:
@@ -337,6 +342,9 @@ class TestListing:
             and row["id"] != done["id"]
             and row["URL"].endswith(f"CallsBack_out.{done['id']}/")
         )
+        spoilt = {"id": 9, "format": 1, "name": "Waits", "version": "1\0", "jobs": [], "validation_errors": []}
+        spoilt |= {"store": {}, "launcher": {}, "n_bytes": 2**80, "n_files": 0}
+        (folder / "plugin_jobs" / "9.json").write_text(json.dumps(spoilt))
         stray = folder / "plugin_out" / "Stray_out.5"
         stray.mkdir(parents=True)
         (stray / "results.json").write_text('{"found": 1}')

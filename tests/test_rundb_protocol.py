@@ -362,6 +362,17 @@ class TestCredentials:
         assert run_server.user.post("message/", json={"body": "x"}).status_code == 201
         assert run_server.user.patch("globalconfig/1/", json={"site_name": "x"}).status_code == 401
 
+    def test_keys_of_others_are_neither_shown_nor_guessed(self, run_server, run_rows):
+        node = run_rows.IonMeshNode.objects.create(system_id=named(), hostname=named(), apikey_local="k" * 40)
+        path = f"ionmeshnode/{node.pk}/"
+        assert run_server.user.get(path).json()["apikey_local"] is None
+        assert run_server.admin.get(path).json()["apikey_local"] == "k" * 40
+        for query in ("apikey__startswith=a", "order_by=apikey"):
+            answer = run_server.user.get(f"pluginresult/?{query}")
+            assert answer.status_code == 400 and "'apikey' field does not allow" in answer.json()["error"]
+        through = run_server.user.get("results/?pluginresults__apikey__startswith=a")
+        assert through.status_code == 400
+
     def test_secrets_are_not_shown(self, run_server):
         for user in run_server.admin.objects("user"):
             assert not {"password", "is_staff", "is_superuser"} & set(user)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 from ionanalysis.cli._from_options import add_options, from_args
 from ionanalysis.errors import UsageError
@@ -20,7 +21,10 @@ def add_arguments(parser):
 def run(args):
     from ionanalysis.rundb.settings import configure
 
-    configure(from_args(DatabaseOptions, args))
+    options = from_args(DatabaseOptions, args)
+    if args.work is _init and "://" not in options.address:
+        Path(options.address).resolve().parent.mkdir(parents=True, exist_ok=True)
+    configure(options)
     args.work(args)
 
 
@@ -41,7 +45,7 @@ def _init(args):
 def _add_user(parser):
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--password", metavar="P", help="its password; asked for when left out and stdin is a terminal")
-    parser.add_argument("--superuser", action="store_true", help="may do everything")
+    parser.add_argument("--admin", "--superuser", dest="superuser", action="store_true", help="may do everything")
     parser.add_argument("--json", action="store_true", help="print name and API key as JSON")
 
 

@@ -1,6 +1,7 @@
 """Options of the run database and of the server over it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ionanalysis.options.base import Options, option
 
@@ -9,7 +10,15 @@ from ionanalysis.options.base import Options, option
 class DatabaseOptions(Options):
     """Where runs, plans and results are kept."""
 
-    database: str = option("rundb.sqlite3", "a file of SQLite, or postgresql://USER:PASSWORD@HOST/NAME")
+    data: str = option(".", "folder of the database, rundb.sqlite3")
+    database: str | None = option(
+        None, "another file of SQLite, or postgresql://USER:PASSWORD@HOST/NAME, in place of the one in that folder"
+    )
+
+    @property
+    def address(self):
+        """The file or address of the database."""
+        return self.database or str(Path(self.data) / "rundb.sqlite3")
 
 
 @dataclass(frozen=True, kw_only=True)

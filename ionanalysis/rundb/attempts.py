@@ -80,11 +80,6 @@ class Attempts:
         with self._lock:
             self._failed.pop(self._keys(request, name)[0][0], None)
 
-    def clear(self):
-        """Forget everything."""
-        with self._lock:
-            self._failed.clear()
-
     def _keys(self, request, name):
         address = request.META.get("REMOTE_ADDR", "")
         return ((address, name[:150]), OF_NAME), ((address,), OF_ADDRESS)

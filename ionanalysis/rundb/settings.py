@@ -90,6 +90,8 @@ def database_of(address):
 def _secret(database, path):
     """The key that signs sessions, kept in a file that only its owner reads; made when it is first needed."""
     file = Path(path or (f"{database}.secret" if "://" not in database else "rundb.secret"))
+    if not file.parent.is_dir():
+        raise InputError(f"{file.parent}: there is no such folder; ionanalysis db init --data makes it.")
     with suppress(FileExistsError):
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as made:
@@ -125,7 +127,7 @@ def configure(database, server=None):
         return
     server = server or ServerOptions()
     settings.configure(
-        DATABASES={"default": database_of(database.database)},
+        DATABASES={"default": database_of(database.address)},
         INSTALLED_APPS=list(_APPS),
         MIDDLEWARE=list(_MIDDLEWARE),
         ROOT_URLCONF="ionanalysis.rundb.urls",
@@ -133,7 +135,7 @@ def configure(database, server=None):
         LOGIN_URL="login",
         MESSAGE_STORAGE="django.contrib.messages.storage.session.SessionStorage",
         CSRF_FAILURE_VIEW="ionanalysis.rundb.pages.accounts.refused_form",
-        SECRET_KEY=_secret(database.database, server.secret_file),
+        SECRET_KEY=_secret(database.address, server.secret_file),
         ALLOWED_HOSTS=[*_LOOPBACK, *_own_names(server.host), *server.names],
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
         USE_TZ=True,

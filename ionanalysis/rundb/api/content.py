@@ -13,13 +13,13 @@ class _Registering(Table):
     def register(self, request, upload_id):
         """Note a file; it is only noted: whoever reads it checks that it lies among the publisher's."""
         demand(request.user, "add", models.Content)
-        upload = RESOURCES["contentupload"]().found(upload_id)
+        upload = RESOURCES["contentupload"]().find(upload_id)
         body = body_of(request)
         file, path, meta = body.get("file"), body.get("path"), body.get("meta") or {}
         if not (isinstance(file, str) and file and isinstance(path, str) and path and isinstance(meta, dict)):
             raise Refusal(400, {"error": "'file' and 'path' take texts, 'meta' an object."})
-        if upload.publisher is None:
-            raise Refusal(400, {"error": "This upload belongs to no publisher."})
+        if upload is None or upload.publisher is None:
+            raise Refusal(400, {"error": "There is no such upload, or it belongs to no publisher."})
         models.Content.objects.create(publisher=upload.publisher, contentupload=upload, file=file, path=path, meta=meta)
         return 202
 

@@ -5,7 +5,7 @@ from ionanalysis.rundb import models
 from ionanalysis.rundb.api.plugin_listing import url_of
 from ionanalysis.rundb.life.folders import pages_in, plugin_folder, plugin_folder_name, shown_path
 from ionanalysis.rundb.life.launcher import launcher
-from ionanalysis.rundb.life.plugin_rows import is_running, state_of
+from ionanalysis.rundb.life.plugin_rows import is_running, settled, state_of
 from ionanalysis.rundb.protocol import (
     RESOURCES,
     Boolean,
@@ -29,7 +29,7 @@ class PluginResultJob(Table, rows=models.PluginResultJob, name="PluginResultJob"
             models.PluginResultJob.objects.filter(pk=job.pk).update(grid_engine_jobid=-1)
 
 
-class PluginResult(Table, rows=models.PluginResult, order=("-id",), hidden=("number", "problems")):
+class PluginResult(Table, rows=models.PluginResult, order=("-id",), hidden=("number", "problems"), secret=("apikey",)):
     result = One("results")
     plugin = One("plugin")
     owner = One("user")
@@ -58,6 +58,9 @@ class PluginResult(Table, rows=models.PluginResult, order=("-id",), hidden=("num
             if row is None:
                 data["owner"] = RESOURCES["user"].address(request.user.pk)
         return data
+
+    def shown(self, request, row, *, in_list):
+        return super().shown(request, settled(row), in_list=in_list)
 
     def dehydrate(self, bundle):
         """Add what jobs and files tell."""

@@ -294,7 +294,7 @@ def _barcodes(report, groups):
             **shared,
             **_of_group(read.get(barcode, {})),
             **planned.get(barcode, {}),
-            "filtered": bool(read.get(barcode, {}).get("filtered", barcode not in read)),
+            "filtered": bool(read.get(barcode, {}).get("filtered", bool(read) and barcode not in read)),
         }
         for barcode in sorted({*planned, *read})
     }

@@ -204,6 +204,12 @@ class SupportUpload(Table, rows=models.SupportUpload):
 
 
 class IonMeshNode(
-    Table, rows=models.IonMeshNode, methods=("patch", "get", "delete"), filters=("system_id",), orders=(), mesh=True
+    Table,
+    rows=models.IonMeshNode,
+    methods=("patch", "get", "delete"),
+    filters=("system_id",),
+    orders=(),
+    secret=("apikey_local", "apikey_remote"),
+    mesh=True,
 ):
     pass

@@ -219,9 +219,10 @@ def _settings(run, files, known):
 
 
 def _samples(run, files):
-    """Samples that the analysis names; those that a plan has made keep their own."""
+    """Samples that the analysis names; a run that was planned has those of its plan."""
     info = json_object(files.params.get("sampleInfo"))
-    for name in info or filter(None, [_text(files.experiment.get("sample"))]):
+    planned = run.plan_id is not None and run.samples.exists()
+    for name in () if planned else info or filter(None, [_text(files.experiment.get("sample"))]):
         told = json_object(info.get(name))
         stored = re.sub(r"\s+", "_", _text(name).strip())
         if not stored:
@@ -300,5 +301,8 @@ def _write_key(report, files):
 
 
 def _moment(text):
-    moment = parse_datetime(text) if isinstance(text, str) and text else None
+    try:
+        moment = parse_datetime(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -18,7 +18,7 @@ from ionanalysis.plugin.jobs import RUNNING_STATES, LocalExecutor
 from ionanalysis.plugin.launch import Launch, LaunchRequest
 from ionanalysis.plugin.process import CANCELLED, ERROR
 from ionanalysis.plugin.results import FOLDER, read_results
-from ionanalysis.plugin.watch import folder_usage
+from ionanalysis.plugin.watch import folder_usage, kill_strays
 from ionanalysis.report.plugins import refresh_report
 from ionanalysis.rundb import models
 from ionanalysis.rundb.life.folders import plugin_folder, report_folder
@@ -222,6 +222,8 @@ class Launcher:
         for row in running.select_related("plugin", "result").distinct():
             record = _record_of(row)
             if record is not None:
+                if not record.is_running:
+                    _end_strays(record)
                 mirror(row, record)
             elif row.number is not None:
                 _close(row, ERROR)
@@ -240,6 +242,13 @@ def _record_of(row):
         return None
     records = read_results(folder)
     return next((one for one in records if one.id == row.number and one.name == row.plugin.name), None)
+
+
+def _end_strays(record):
+    """End processes of a plugin whose launcher was killed and could not end them itself."""
+    folders = {str(record.folder), *(str(record.path.parents[1] / job.get("folder", "")) for job in record.jobs)}
+    for folder in folders:
+        kill_strays(f"RESULTS_DIR={folder}")
 
 
 @transaction.atomic

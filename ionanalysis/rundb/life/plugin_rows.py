@@ -1,10 +1,13 @@
 """Rows of plugins and of their results: they follow the plugin store, and the records in results' folders."""
 
+import logging
+import math
 import re
 from contextlib import suppress
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import DataError, transaction
 from django.utils.dateparse import parse_datetime
 
 from ionanalysis.errors import InputError, IonAnalysisError
@@ -19,6 +22,7 @@ from ionanalysis.plugin.watch import folder_usage
 from ionanalysis.rundb import models
 from ionanalysis.rundb.life.folders import child_folder
 
+_LOG = logging.getLogger("ionanalysis.rundb")
 _LISTS = ("features", "runtypes", "runlevels", "depends")
 
 
@@ -104,7 +108,7 @@ def mirror(row, record):
     }
     if content["store"]:
         # A plugin may have sent its store itself.
-        told["store"] = content["store"]
+        told["store"] = finite(content["store"])
     if (record.jobs or content["validation_errors"]) and not record.is_running:
         told["apikey"] = None
     with transaction.atomic():
@@ -116,7 +120,7 @@ def mirror(row, record):
             facts = {
                 "state": state,
                 "run_level": job["level"],
-                "config": content.get("config") or {},
+                "config": finite(content.get("config") or {}),
                 "starttime": _moment(job.get("started")),
                 "endtime": _moment(job.get("finished")),
                 # Numbers of jobs that have ended come again.
@@ -146,6 +150,13 @@ def is_running(row):
     return any(job.state in RUNNING_STATES for job in row.plugin_result_jobs.all())
 
 
+def settled(row):
+    """The row, read again if its jobs ended between reading it and reading them: its key goes when they end."""
+    if row.apikey and not is_running(row):
+        row.refresh_from_db(fields=("store", "problems", "size", "inodes", "apikey"))
+    return row
+
+
 def newest_by_name(report):
     """The newest plugin result of a report by the plugin's name."""
     rows = (
@@ -154,7 +165,7 @@ def newest_by_name(report):
         .prefetch_related("plugin_result_jobs")
         .order_by("pk")
     )
-    return {row.plugin.name: row for row in rows}
+    return {row.plugin.name: settled(row) for row in rows}
 
 
 def take_in(report, records, owner):
@@ -169,15 +180,19 @@ def take_in(report, records, owner):
     """
     known = {row.number: row for row in models.PluginResult.objects.filter(result=report)}
     for record in records:
-        row = known.get(record.id)
-        if row is None:
-            row = models.PluginResult.objects.create(
-                result=report,
-                plugin=_plugin_of(record),
-                owner=User.objects.filter(username=record.content.get("username") or "").first() or owner,
-                number=record.id,
-            )
-        mirror(row, record)
+        try:
+            with transaction.atomic():
+                mirror(known.get(record.id) or _new_row(report, record, owner), record)
+        except (ValueError, TypeError, OverflowError, ValidationError, DataError) as problem:
+            # Plugins can reach the file: a spoilt one must not keep the others out.
+            _LOG.warning("%s: is not taken in: %s", record.path, problem)
+
+
+def _new_row(report, record, owner):
+    named = User.objects.filter(username=str(record.content.get("username") or "")).first()
+    return models.PluginResult.objects.create(
+        result=report, plugin=_plugin_of(record), owner=named or owner, number=record.id
+    )
 
 
 def adopt(report, folder, owner):
@@ -203,7 +218,7 @@ def adopt(report, folder, owner):
             plugin=_plugin_row(named[1], _version_in(place, named[1])),
             owner=owner,
             number=int(named[2]),
-            store=store,
+            store=finite(store),
             size=size,
             inodes=inodes,
         )
@@ -239,6 +254,15 @@ def _plugin_row(name, version, *, is_major=False):
         },
     )
     return row
+
+
+def finite(value):
+    """JSON without numbers that are none, which plugins write and databases refuse: they become their names."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list) else value
 
 
 def _moment(text):

@@ -1,6 +1,7 @@
 """Files of reports, at the addresses that the original gave them, and what pages load."""
 
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
@@ -37,11 +38,19 @@ def is_hidden(path):
     return is_secret or any(part.startswith(".") for part in parts)
 
 
+def link_of(report):
+    """Where a report's files are, with an end slash; empty if its row, which requests can change, says otherwise."""
+    link = f"{report.reportLink.rstrip('/')}/"
+    return quote(link) if re.fullmatch(r"/output/[^/]+/[^/]+/", link) else ""
+
+
 @for_known
 @require_safe
 def output(request, storage, directory, path):
     """A file of the report with that address."""
     link = f"/output/{storage}/{directory}"
+    if "\0" in link:
+        raise Http404
     report = Results.objects.filter(reportLink__in=(f"{link}/", link)).order_by("-pk").first()
     if report is None or not report.folder:
         raise Http404

@@ -1,7 +1,5 @@
 """How numbers stand on pages."""
 
-import json
-
 from django import template
 from django.utils.html import format_html
 
@@ -65,11 +63,6 @@ def day(moment):
     if moment in _ABSENT:
         return NOTHING
     return format_html('<time datetime="{}">{}</time>', moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M"))
-
-
-@register.filter
-def as_json(value):
-    return json.dumps(value)
 
 
 @register.filter

@@ -92,6 +92,8 @@ def _refusal(scope, request):
 
 
 def _is_own(scope, key):
+    if "\0" in key:
+        return False
     return key == str(scope.plugin) or Plugin.objects.filter(pk=scope.plugin, name=key).exists()
 
 

@@ -214,7 +214,7 @@ def held_by(plan):
     """What a plan's rows hold, by the names of the form's fields."""
     run, settings = getattr(plan, "experiment", None), plan.latestEAS
     held = {
-        "planName": plan.planDisplayedName or plan.planName,
+        "planName": plan.planDisplayedName or plan.planName or "",
         "applicationGroupDisplayedName": plan.applicationGroup.name if plan.applicationGroup else "",
         **{name: getattr(plan, name) for name in ("isReusable", "runType", "templatingKitName", "samplePrepKitName")},
         "projects": ", ".join(plan.projects.order_by("name").values_list("name", flat=True)),

@@ -29,6 +29,8 @@ _WORDS = {"config": "configure", "about": "about"}
 def plugin_of(key):
     """The active plugin with that number or name."""
     rows = plugins()
+    if "\0" in key:
+        raise Http404
     by_number = key.isascii() and key.isdigit() and len(key) < 10
     plugin = rows.filter(pk=int(key)).first() if by_number else rows.filter(name=key).first()
     if plugin is None:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from ionanalysis.plugin.web.frames import SANDBOX
 from ionanalysis.rundb.models import Results
-from ionanalysis.rundb.pages.downloads import is_hidden
+from ionanalysis.rundb.pages.downloads import is_hidden, link_of
 from ionanalysis.rundb.pages.figures import figures_of
 from ionanalysis.rundb.pages.inside import ask
 from ionanalysis.rundb.pages.installed import plugins
@@ -40,18 +40,22 @@ def report_page(request, pk):
     """The page."""
     report = report_of(pk)
     folder = Path(report.folder)
-    is_there = bool(report.folder) and folder.is_dir()
-    outputs = _outputs(request, report)
+    link = link_of(report)
+    is_there = bool(report.folder and link) and folder.is_dir()
+    answer = ask(request, "GET", f"results/{report.pk}/pluginresults/")
+    outputs = _outputs(report, answer.data) if answer.is_good else []
     content = {
         "report": report,
         "run": report.experiment,
         "others": Results.objects.filter(experiment=report.experiment).exclude(pk=pk) if report.experiment else (),
         "figures": figures_of(report),
         "is_there": is_there,
+        "link": link,
         "groups": _groups(folder) if is_there else (),
-        "images": _images(folder, report) if is_there else (),
+        "images": _images(folder, link) if is_there else (),
         "page": output_address(pk, "report.html") if is_there and (folder / "report.html").is_file() else "",
         "outputs": outputs,
+        "are_outputs_known": answer.is_good,
         "is_running": any(one["can_terminate"] for one in outputs),
         "plugins": plugins().filter(selected=True),
         "sandbox": SANDBOX,
@@ -82,31 +86,30 @@ def _groups(folder):
     return groups
 
 
-def _images(folder, report):
+def _images(folder, link):
     """Pictures beside the report: name and address."""
     files = (path for path, _ in _files(folder) if path.lower().endswith(_IMAGES))
-    return [(path, f"{report.reportLink.rstrip('/')}/{quote(path)}") for path in files][:_MOST_FILES]
+    return [(path, f"{link}{quote(path)}") for path in files][:_MOST_FILES]
 
 
-def _outputs(request, report):
+def _outputs(report, listed):
     """Results of plugins, as the API lists them (plugin.md 6.5), with addresses for frames."""
-    answer = ask(request, "GET", f"results/{report.pk}/pluginresults/")
-    listed = answer.data if answer.is_good and isinstance(answer.data, list) else []
-    link = f"{report.reportLink.rstrip('/')}/"
+    link = link_of(report)
     newest: dict[str, int] = {}
     for one in listed:
         newest[one["Name"]] = max(newest.get(one["Name"], 0), one["id"] or 0)
     outputs = []
     for one in listed:
-        inside = one["URL"].removeprefix(link) if one["URL"].startswith(link) else ""
-        blocks = [name for name in one["Files"] if name.endswith("_block.html")] if inside else []
+        inside = quote(one["URL"].removeprefix(f"{report.reportLink.rstrip('/')}/"))
+        blocks = [name for name in one["Files"] if name.endswith("_block.html")] if link else []
+        links = [name for name in one["Files"] if name not in blocks] if link else []
         outputs.append(
             {
                 **one,
                 "show": one["show"] and newest[one["Name"]] == (one["id"] or 0),
                 "blocks": [(name, output_address(report.pk, inside + quote(name))) for name in blocks],
-                "links": [(name, one["URL"] + quote(name)) for name in one["Files"] if name not in blocks],
-                "log": f"{one['URL']}drmaa_stdout.txt",
+                "links": [(name, link + inside + quote(name)) for name in links],
+                "place": link and link + inside,
             }
         )
     # Those that say that they belong into the report's body come first, and the newest of a name.

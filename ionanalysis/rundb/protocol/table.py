@@ -45,6 +45,8 @@ class _TableType(ModelDeclarativeMetaclass):
         Columns that are shown (all), and that are not.
     filters, orders : "all" or sequence of str
         Fields that lists may be filtered and ordered by.
+    secret : sequence of str
+        Columns that only administrators and a row's owner see, and that no list is searched by.
     order : sequence of str
         Order of lists where the request has none.
     limit, max_limit : int
@@ -90,6 +92,7 @@ def _meta(rows, name, served, options):
         "filters": options.pop("filters", EVERYTHING),
         "orders": options.pop("orders", EVERYTHING),
         "order": tuple(options.pop("order", ())),
+        "secret": tuple(options.pop("secret", ())),
         "limit": options.pop("limit", 20),
         "max_limit": options.pop("max_limit", 1000),
         "always_return_data": options.pop("returns_data", False),
@@ -109,7 +112,7 @@ def _usable(resource, names, value):
     """What the schema says of filters or of ordering: the given `names`, or all columns and relations of the model."""
     if names == EVERYTHING:
         names = [name for name in resource.base_fields if searchable(resource, name)]
-    return dict.fromkeys(names, value)
+    return {name: value for name in names if name not in resource._meta.secret}
 
 
 def searchable(resource, name):
@@ -186,7 +189,7 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         return parameters
 
     def asked_for(self, request):
-        """The rows that a request's parameters choose, in their order, with what they lead to fetched at once.
+        """The rows that a request's parameters choose, in their order.
 
         Raises
         ------
@@ -197,7 +200,7 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         keys = ordering_of(self, request.GET) or list(self._meta.order)
         # The last key's own direction, so that an index serves both.
         tie = "-pk" if keys and str(keys[-1]).startswith("-") else "pk"
-        return self.with_relations(rows.order_by(*keys, tie))
+        return rows.order_by(*keys, tie)
 
     def chosen(self, request):
         """The rows that a request's filters leave; each comes once, though a to-many relation may hold it twice."""
@@ -224,15 +227,24 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         return rows.select_related(*along) if along else rows
 
     def page(self, request, rows):
-        """The part of `rows` that the request asks for, as the library lays it out: ``meta`` and ``objects``."""
-        return Paginator(
-            request.GET, rows, resource_uri=request.path, limit=self._meta.limit, max_limit=self._meta.max_limit
+        """The part of `rows` that the request asks for, as the library lays it out: ``meta`` and ``objects``.
+
+        Keys come first and whole rows, with what they lead to, for one page only: a database that sorts carries less.
+        """
+        keys = rows.values_list("pk", flat=True)
+        page = Paginator(
+            request.GET, keys, resource_uri=request.path, limit=self._meta.limit, max_limit=self._meta.max_limit
         ).page()
+        found = self.with_relations(self._meta.object_class._default_manager.all()).in_bulk(list(page["objects"]))
+        page["objects"] = [found[key] for key in page["objects"] if key in found]
+        return page
 
     def shown(self, request, row, *, in_list):
         """The object of a row as the wire has it, in plain Python."""
-        bundle = self.build_bundle(obj=row, request=request)
-        return self.full_dehydrate(bundle, for_list=in_list)
+        bundle = self.full_dehydrate(self.build_bundle(obj=row, request=request), for_list=in_list)
+        if not (request.user.is_superuser or getattr(row, "owner_id", None) == request.user.pk):
+            bundle.data.update(dict.fromkeys(self._meta.secret))
+        return bundle
 
     def answer_with(self, request, row, status):
         """The answer that holds a row as it is stored now, with what the request gave it beside its columns."""
