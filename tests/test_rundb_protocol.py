@@ -290,6 +290,18 @@ class TestFiltering:
         assert run_server.user.get("compositeexperiment/", params={"results__results_set": 1}).status_code == 400
 
 
+class TestLinks:
+    def test_keys_are_not_exchanged(self, run_server):
+        for method, path in (
+            ("GET", "system_id"),
+            ("GET", "retrieve_key"),
+            ("GET", "revalidate"),
+            ("PUT", "assign_key"),
+        ):
+            assert run_server.nobody.request(method, f"ionmeshnode/{path}/").status_code == 401
+            assert run_server.admin.request(method, f"ionmeshnode/{path}/").status_code == 501
+
+
 class TestCredentials:
     def test_every_way_in(self, run_server):
         key = run_server.keys["ionuser"]

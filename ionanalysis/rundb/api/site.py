@@ -212,4 +212,11 @@ class IonMeshNode(
     secret=("apikey_local", "apikey_remote"),
     mesh=True,
 ):
-    pass
+    @route("(?:system_id|retrieve_key|revalidate)/", "GET")
+    def keys(self, request):
+        """Servers of this package exchange no keys; those of linked servers are rows."""
+        return 501
+
+    @route("assign_key/", "PUT")
+    def assign_key(self, request):
+        return 501
