@@ -163,6 +163,14 @@ class TestRun:
         assert (ingested.folder / "primary.key").read_text() == f"ResultsPK = {number}\n"
         assert report["analysisVersion"].startswith("db:") and report["reference"] == "reference"
 
+    def test_its_history_is_found_by_a_pattern_of_its_name(self, run_server, ingested):
+        posted = run_server.admin.post("datamanagementhistory/", json={"text": "moved", "object_pk": ingested.report})
+        (name,) = {report["resultsName"] for report in run_server.user.objects("results", id=ingested.report)}
+        for pattern, found in ((f"^{name[:3]}", True), (f"{name}nothing", False)):
+            rows = run_server.user.objects("datamanagementhistory", resultsName=pattern, limit=0)
+            assert (posted.headers["Location"] in [row["resource_uri"] for row in rows]) is found
+        assert run_server.user.get("datamanagementhistory/", params={"resultsName": "("}).status_code == 400
+
     def test_space_is_counted(self, run_server, ingested):
         (row,) = run_server.user.objects("compositedatamanagement", id=ingested.report)
         assert (row["sigproc_state"], row["misc_keep"], row["in_process"]) == ("Local", False, False)

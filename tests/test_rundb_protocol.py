@@ -51,6 +51,13 @@ class TestReading:
             answer = run_server.user.get(path)
             assert answer.status_code == 301 and answer.headers["Location"].endswith(f"/{path}/")
 
+    def test_head_is_get_without_its_body(self, run_server):
+        """A body would be taken for the next answer of the connection."""
+        for _ in range(2):
+            answer = run_server.user.head("chip/")
+            assert answer.status_code == 200 and answer.content == b"" and int(answer.headers["Content-Length"]) > 0
+        assert run_server.user.get("chip/").headers["Content-Length"] == answer.headers["Content-Length"]
+
     def test_formats(self, run_server):
         for parameters in ({}, {"format": "json"}, {"format": "xml"}):
             answer = run_server.user.get("chip/1/", params=parameters, headers={"Accept": "text/html"})
@@ -272,6 +279,27 @@ class TestFiltering:
         assert run_server.admin.post("chip/", json=chip_of(name=name)).status_code == 201
         answer = run_server.user.get("chip/", params={"name__regex": "^(a|aa|a?a)+$", "order_by": "-id"})
         assert answer.status_code == 400 and "takes too long" in answer.json()["error"]
+
+    def test_listed_fields_without_a_column_are_refused(self, run_server):
+        """compositeexperiment lists `barcodeId`, which is no field of its, clusterinfohistory a computed `name`."""
+        answer = run_server.user.get("clusterinfohistory/", params={"name": "x"})
+        assert answer.status_code == 400
+        assert answer.json() == {"error": "The 'name' field has no 'attribute' for searching with."}
+        assert run_server.user.get("clusterinfohistory/", params={"order_by": "name"}).status_code == 400
+        assert run_server.user.get("compositeexperiment/", params={"order_by": "barcodeId"}).status_code == 400
+        assert run_server.user.get("compositeexperiment/", params={"results__results_set": 1}).status_code == 400
+
+
+class TestLinks:
+    def test_keys_are_not_exchanged(self, run_server):
+        for method, path in (
+            ("GET", "system_id"),
+            ("GET", "retrieve_key"),
+            ("GET", "revalidate"),
+            ("PUT", "assign_key"),
+        ):
+            assert run_server.nobody.request(method, f"ionmeshnode/{path}/").status_code == 401
+            assert run_server.admin.request(method, f"ionmeshnode/{path}/").status_code == 501
 
 
 class TestCredentials:

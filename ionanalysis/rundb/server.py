@@ -9,6 +9,20 @@ from ionanalysis.rundb.life.caretaker import Caretaker
 from ionanalysis.rundb.setup import demand_tables
 
 
+def _without_bodies_of_heads(application):
+    """`application` that answers HEAD as HTTP wants it: a body would be read as the next answer of the connection."""
+
+    def answered(environ, start_response):
+        body = application(environ, start_response)
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return body
+        if hasattr(body, "close"):
+            body.close()
+        return []
+
+    return answered
+
+
 class RunServer:
     """A server for the configured database; `address` is what to open.
 
@@ -34,7 +48,7 @@ class RunServer:
         demand_tables()
         try:
             self._server = create_server(
-                get_wsgi_application(),
+                _without_bodies_of_heads(get_wsgi_application()),
                 host=options.host,
                 port=options.port,
                 threads=options.threads,

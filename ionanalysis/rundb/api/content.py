@@ -1,5 +1,7 @@
 """Files that publishers keep, and the uploads that brought them."""
 
+from pathlib import PurePath
+
 from ionanalysis.rundb import models
 from ionanalysis.rundb.protocol import RESOURCES, One, Refusal, String, Table, body_of, demand, route
 
@@ -37,9 +39,10 @@ class ContentUpload(Table, rows=models.ContentUpload, max_limit=0, order=("-id",
         return bundle.obj.publisher.name if bundle.obj.publisher_id else None
 
     def dehydrate(self, bundle):
-        """Add what the upload's own description says of it."""
+        """Add what the upload's own description says of it; without a name there, that of the file."""
         meta = bundle.obj.meta if isinstance(bundle.obj.meta, dict) else {}
         bundle.data.update({name: meta.get(name, "") for name in ("name", "upload_type", "upload_date")})
+        bundle.data["name"] = bundle.data["name"] or PurePath(bundle.obj.file_path).name
         return bundle
 
 

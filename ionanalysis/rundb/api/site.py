@@ -176,6 +176,10 @@ class DataManagementHistory(
     about = models.Results
     resultsName = String(null=True, readonly=True)
 
+    def filters_among(self, parameters):
+        parameters.pop("resultsName", None)
+        return parameters
+
     def narrow(self, request, rows):
         pattern = request.GET.get("resultsName")
         if not pattern:
@@ -208,4 +212,11 @@ class IonMeshNode(
     secret=("apikey_local", "apikey_remote"),
     mesh=True,
 ):
-    pass
+    @route("(?:system_id|retrieve_key|revalidate)/", "GET")
+    def keys(self, request):
+        """Servers of this package exchange no keys; those of linked servers are rows."""
+        return 501
+
+    @route("assign_key/", "PUT")
+    def assign_key(self, request):
+        return 501

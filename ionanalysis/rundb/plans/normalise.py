@@ -51,7 +51,7 @@ def normalised(sent, lists, stored=None):
             if name in draft.given:
                 _convert(draft, name, convert, kind)
     for name in _NONE_IS_EMPTY:
-        if draft.given.get(name, "").lower() == "none":
+        if (draft.given.get(name) or "").lower() == "none":
             draft.given[name] = ""
     _name(draft)
     _kits_and_chip(draft, lists)

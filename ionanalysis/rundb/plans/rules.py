@@ -6,8 +6,8 @@ from ionanalysis.rundb.plans.barcoded import check_barcoded_samples
 from ionanalysis.rundb.plans.lists import TEMPLATING
 from ionanalysis.rundb.plans.normalise import REGION_FILES
 
-_CHARACTERS = re.compile(r"^[A-Za-z0-9 ._-]*$")
-_NOTES = re.compile(r"^[A-Za-z0-9\s._-]*$")
+_CHARACTERS = re.compile(r"[A-Za-z0-9 ._-]*")
+_NOTES = re.compile(r"[A-Za-z0-9\s._-]*")
 _SAID = "must contain only letters, numbers, spaces, dashes, underscores, and periods"
 LONGEST_NAME = 60
 STATUSES = ("undefined", "pending", "voided", "reserved", "planned", "transferred", "inactive", "run")
@@ -25,7 +25,7 @@ def check(draft, lists):
 
 
 def _names(draft, lists):
-    if draft.touches("planName") and not draft.value("planName"):
+    if draft.touches("planName") and not str(draft.value("planDisplayedName")).strip():
         draft.refuse("planName", "Plan Name is required")
     check_text(draft, "planName", "Plan Name", longest=LONGEST_NAME)
     if "planName" not in draft.errors:
@@ -37,7 +37,7 @@ def check_text(draft, name, title, *, longest, pattern=_CHARACTERS):
     text = draft.given.get(name)
     if not isinstance(text, str):
         return
-    if not pattern.match(text):
+    if not pattern.fullmatch(text):
         draft.refuse(name, f"{title} {_SAID}")
     if len(text) > longest:
         draft.refuse(name, f"{title} must have at most {longest} characters")
@@ -45,7 +45,7 @@ def check_text(draft, name, title, *, longest, pattern=_CHARACTERS):
 
 def wrong_sample_name(text):
     """What is wrong with a sample's name, or None."""
-    if not _CHARACTERS.match(text):
+    if not _CHARACTERS.fullmatch(text):
         return f"Sample name {_SAID}"
     if not text[:1].isalnum():
         return "Sample name must begin with a letter or number"
@@ -209,7 +209,7 @@ def _texts(draft, lists):
     for project in draft.given.get("projects") or ():
         if len(project) > 64:
             draft.refuse("projects", "Project name must have at most 64 characters")
-        elif not _CHARACTERS.match(project):
+        elif not _CHARACTERS.fullmatch(project):
             draft.refuse("projects", f"Project name {_SAID}")
     barcode = draft.given.get("chipBarcode")
     if barcode and not re.fullmatch("[A-Za-z0-9]+", barcode):

@@ -36,7 +36,7 @@ _WORDS = {"true": True, "True": True, "false": False, "False": False, "nil": Non
 _FLAGS = {"1": True, "0": False}
 
 
-def path_of(resource, names, *, allowed, deny):
+def path_of(resource, names, *, purpose, allowed, deny):
     """The path through columns that names of fields lead along, and whether it crosses a to-many relation.
 
     Parameters
@@ -44,6 +44,8 @@ def path_of(resource, names, *, allowed, deny):
     resource : Table
     names : list of str
         One field, or relations and then a field of the last of them.
+    purpose : str
+        Searching or ordering.
     allowed : callable
         ``(resource, name) -> bool``: whether that field may be used.
     deny : callable
@@ -52,12 +54,14 @@ def path_of(resource, names, *, allowed, deny):
     Raises
     ------
     BadRequest
-        If a field may not be used, or a plain field is followed by more.
+        If a field may not be used or is computed, or a plain field is followed by more.
     """
     steps, many = [], False
     for number, name in enumerate(names):
         if not allowed(resource, name):
             raise BadRequest(deny(name))
+        if not resource.has_column(name):
+            raise BadRequest(f"The '{name}' field has no 'attribute' for {purpose} with.")
         field = resource.fields[name]
         steps.append(field.attribute)
         many = many or field.is_m2m
@@ -97,6 +101,7 @@ def filters_of(resource, parameters):
         path, many = path_of(
             resource,
             names,
+            purpose="searching",
             allowed=lambda of, name, suffix=suffix: of.may_filter(name, suffix),
             deny=lambda name, suffix=suffix: _denial(resource, name, suffix),
         )
@@ -142,7 +147,8 @@ def ordering_of(resource, parameters):
         path, _ = path_of(
             resource,
             names.split(LOOKUP_SEP),
-            allowed=lambda of, name: name in of._meta.ordering,
+            purpose="ordering",
+            allowed=lambda of, name: of.may_order(name),
             deny=lambda name: (
                 f"The '{name}' field does not allow ordering."
                 if name in resource.fields

@@ -109,10 +109,10 @@ def _meta(rows, name, served, options):
 
 
 def _usable(resource, names, value):
-    """Fields by which the rows can be searched: columns and relations of the model among `names`."""
-    chosen = resource.base_fields if names == EVERYTHING else [name for name in names if name in resource.base_fields]
-    secret = resource._meta.secret
-    return {name: value for name in chosen if name not in secret and searchable(resource, name)}
+    """What the schema says of filters or of ordering: the given `names`, or all columns and relations of the model."""
+    if names == EVERYTHING:
+        names = [name for name in resource.base_fields if searchable(resource, name)]
+    return {name: value for name in names if name not in resource._meta.secret}
 
 
 def searchable(resource, name):
@@ -159,8 +159,18 @@ class Table(Writing, ModelResource, metaclass=_TableType):
     @classmethod
     def may_filter(cls, name, suffix):
         """Whether a list may be filtered by that field with that suffix."""
-        allowed = cls._meta.filtering.get(name)
+        allowed = cls._meta.filtering.get(name) if name in cls.base_fields else None
         return allowed in (ALL, ALL_WITH_RELATIONS) or (isinstance(allowed, list | tuple) and suffix in allowed)
+
+    @classmethod
+    def may_order(cls, name):
+        """Whether a list may be ordered by that field."""
+        return name in cls.base_fields and name in cls._meta.ordering
+
+    @classmethod
+    def has_column(cls, name):
+        """Whether that field stands for a column or relation."""
+        return searchable(cls, name)
 
     def rows(self):
         """The rows that the resource shows."""
