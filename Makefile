@@ -63,7 +63,8 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml setup.py $(KERNELS)
 	touch $@
 
 $(VENV)/.installed-%: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	# Of the package as installed above: asked for by its folder, all kernels would be compiled anew.
+	$(BIN)/python -m pip install --quiet "ionanalysis[$*]"
 	touch $@
 
 clean:
