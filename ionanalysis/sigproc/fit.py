@@ -103,6 +103,8 @@ class SignalFitter:
         ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
+        self.zero_level = np.zeros((len(self.regions), run.n_flows, 2))
+        """State of each region's `ZeroLevel` in each flow."""
 
     def __enter__(self):
         self._executor = self._executor_context.__enter__()
@@ -131,6 +133,7 @@ class SignalFitter:
         levels = [ZeroLevel() for _ in self.regions]
         for flow, image in self._images(range(self.run.n_flows)):
             raw = self._clear(flow, self._measure(flow, image), levels)
+            self.zero_level[:, flow] = [level.state for level in levels]
             if self._noise_groups:
                 usable = self._measured & (self.first_pinned > flow)
                 raw = without_group_noise(raw, self.size, usable, self._noise_groups)

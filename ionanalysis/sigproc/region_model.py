@@ -59,12 +59,15 @@ class RegionModel:
     scale : HomopolymerScale
     onsets_s : ndarray of shape (4,)
         When each nucleotide reached the wells in the learning flows, seconds.
+    flows : tuple of FlowModel
+        What the plans were made from.
     """
 
     plans: tuple
     mean_log_tau: float
     scale: HomopolymerScale
     onsets_s: np.ndarray
+    flows: tuple
 
 
 def learn_region(sample, beads):
@@ -84,7 +87,7 @@ def learn_region(sample, beads):
     live = signal[:, learner.kind >= 0]
     first_flow = max(key.n_flows for key in sample.keys) + 1
     scale = learn_scale(live, sample.bases, first_flow)
-    return RegionModel(tuple(learner.plans()), learner.mean_log_tau, scale, learner.onsets)
+    return RegionModel(tuple(learner.plans()), learner.mean_log_tau, scale, learner.onsets, tuple(learner.models))
 
 
 class _Learner:

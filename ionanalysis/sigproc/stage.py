@@ -7,6 +7,7 @@ import numpy as np
 from ionanalysis import __version__
 from ionanalysis.blocks import Block
 from ionanalysis.io.atomic import write_whole
+from ionanalysis.io.fit_parameters import FIT_FILE
 from ionanalysis.io.jsonfile import write_json
 from ionanalysis.io.mask import WellFlag, write_mask
 from ionanalysis.io.mask_stats import mask_stats, write_mask_stats
@@ -14,6 +15,7 @@ from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.sigproc.beadfind import find_beads
 from ionanalysis.sigproc.beadmap import BeadMap
 from ionanalysis.sigproc.fit import SignalFitter
+from ionanalysis.sigproc.fit_values import fit_parameters
 from ionanalysis.wells import WellsWriter
 
 BEADFIND_FILE = "beadfind.h5"
@@ -64,6 +66,8 @@ def run_beadfind(run, out_dir, options=None, n_threads=None, progress=None):
 def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads=None):
     """Fit the signals of a run and write ``1.wells``, ``analysis.bfmask.*``, ``pinsPerFlow.txt``, ``sigproc.json``.
 
+    With the option `fit_parameters`, ``fit_parameters.h5``, too.
+
     Parameters
     ----------
     run : Run
@@ -100,6 +104,8 @@ def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads
         write_mask_files(run, out_dir, "analysis.bfmask", fitter.mask())
         write_pins(out_dir / "pinsPerFlow.txt", fitter.newly_pinned(), fitter.first_pinned.size)
         metrics = signal_metrics(run, fitter)
+        if options.fit_parameters:
+            fit_parameters(fitter).write(out_dir / FIT_FILE)
     write_parameters(run, out_dir, beads)
     write_json(out_dir / METRICS_FILE, metrics)
     return metrics

@@ -62,7 +62,7 @@ class _Job:
             raise UsageError(f"expected one raw directory, got {len(words)} ({', '.join(words) or 'none'}).")
         self.run = _opened(Path(words[0]), values)
         merged = self._with_files(values)
-        self.effects = apply_flags(ANALYSIS_FLAGS, merged, CLASSES, {"region-size": _square}, said=values)
+        self.effects = apply_flags(ANALYSIS_FLAGS, merged, CLASSES, _CONVERTERS, said=values)
         for text in self.effects.notes:
             note(text)
         self.arguments = self.effects.arguments
@@ -163,6 +163,9 @@ def _preset_of(chip):
 def _square(size):
     """Side of the square region with about the area of `size`, columns and rows."""
     return round(math.sqrt(size[0] * size[1]))
+
+
+_CONVERTERS = {"region-size": _square, "bkg-debug-param": lambda level: level > 0}
 
 
 def _copy_mask(path, out_dir):
