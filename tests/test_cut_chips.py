@@ -188,6 +188,17 @@ def test_a_cut_result_can_be_called_again(cut, tmp_path):
     assert reads_of(tmp_path / "copy") == reads_of(cut)
 
 
+def test_a_well_is_looked_at_in_its_block(cut_run, cut, tmp_path, capsys):
+    row, col = np.argwhere(read_mask(cut / "sigproc_results/analysis.bfmask.bin").matches(WellFlag.LIB))[-1]
+    page = tmp_path / "well.html"
+    words = ["well", str(cut_run), str(row), str(col), "-o", str(page), "--flows", "8-9", "--region-size", str(HALF)]
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"{page}\n"
+    with open_wells(cut / "sigproc_results/1.wells") as wells:
+        signal = wells.stored(slice(row, row + 1), slice(col, col + 1))[0, 0]
+    assert f"flow 8 T: {signal[8]:.2f} bases; flow 9 C: {signal[9]:.2f} bases" in page.read_text()
+
+
 def test_images_by_block_are_cut_already(cut_run, tmp_path, capsys):
     assert main(["run", str(cut_run), "-o", str(tmp_path / "result"), "--blocks", "24x24"]) == 2
     assert "has images by block" in capsys.readouterr().err

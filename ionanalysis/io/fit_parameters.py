@@ -33,7 +33,7 @@ DATASETS = {
     "regions/curvature": ("", "bend b of the homopolymer scale of A, C, G, T: n (1 - b (n - 1) / (1 + |b| (n - 1)))"),
     "regions/log_time_constant": ("log s", "where the first dark trace holds: the median of beads"),
     "regions/frame_s": ("s", "middle of each frame"),
-    "regions/frame_weight": ("", "weight of each frame in fits"),
+    "regions/frame_weight": ("", "weight of each frame in fits; 0: late frames, which are not looked at"),
     "regions/hydrogen_counts": ("counts", "set free by one base of A, C, G, T until each frame"),
     "regions/dark_counts": (
         "counts",
@@ -123,6 +123,19 @@ def read_fit_parameters(path):
         return FitParameters(**groups)
 
 
+def well_shape(path):
+    """Rows and columns of the chip.
+
+    Raises
+    ------
+    InputError
+        As `read_fit_parameters`.
+    """
+    with _opened(path) as file:
+        rows, cols = _checked(path, file, "wells/copies").shape
+        return rows, cols
+
+
 def read_well_bands(path, names, n_rows):
     """Values of wells, a few rows at a time: chips may be larger than memory.
 
@@ -163,8 +176,8 @@ def _checked(path, file, name):
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fi":
             raise InputError(f"{path}: {name} holds no numbers; expected a file of this program.")
         n_axes = 2 if name.startswith("wells/") else 1
-        if dataset.ndim < n_axes:
-            raise InputError(f"{path}: {name} has {dataset.ndim} axes; expected at least {n_axes}.")
+        if dataset.ndim < n_axes or (n_axes == 2 and (dataset.ndim > 2 or 0 in dataset.shape)):
+            raise InputError(f"{path}: {name} has shape {dataset.shape}; expected values of each well or region.")
         check_size(path, name, dataset)
         return dataset
     except HDF5_ERRORS as error:
