@@ -160,9 +160,31 @@ def test_files_of_the_stages(results):
     names = {path.name for path in results.iterdir()}
     assert names == {
         "1.wells", "analysis.bfmask.bin", "analysis.bfmask.stats", "avgNukeTrace_ATCG.txt", "avgNukeTrace_TCAG.txt",
-        "beadfind.h5", "bfmask.bin", "bfmask.stats", "fit_parameters.h5", "pinsPerFlow.txt", "processParameters.txt",
-        "sigproc.json",
+        "beadfind.h5", "bfmask.bin", "bfmask.stats", "dcOffset", "fit_parameters.h5", "pinsPerFlow.txt",
+        "processParameters.txt", "sigproc.json",
     }  # fmt: skip
+
+
+def test_parameters_are_those_that_the_original_writes(results, raw48):
+    own, peer = (
+        [line.split(" = ")[0] for line in (folder / "processParameters.txt").read_text().splitlines()]
+        for folder in (results, raw48 / "peer")
+    )
+    # The original names a cropped region where all of the chip is analysed, and appends times.
+    expected = [name for name in dict.fromkeys(peer) if name != "Cropped Region" and not name.endswith("omplete")]
+    assert own == expected
+
+
+def test_levels_of_wells_are_told_for_each_flow(results, raw48):
+    lines = [line.split("\t") for line in (results / "dcOffset/dcOffset.txt").read_text().splitlines()]
+    run = open_run(raw48)
+    assert [(line[0], line[1]) for line in lines] == [(str(n), run.flow_order.letters[n]) for n in range(40)]
+    values = np.array([line[2:] for line in lines], float)
+    assert values.shape == (40, 101)
+    first = run.flow(17).frames[0]
+    assert values[17, :2].tolist() == [first.min(), first.max()]
+    assert values[17, 2 + 49] == pytest.approx(np.median(first), abs=1)
+    assert (np.diff(values[:, 2:], axis=1) >= 0).all()
 
 
 def test_what_was_fitted_is_written_with_its_unit(results, truth_mask):

@@ -103,6 +103,8 @@ class SignalFitter:
         ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
+        self.dc_levels = np.zeros((run.n_flows, 101))
+        """Percentiles of the wells' first frames in each flow, counts."""
         self.zero_level = np.zeros((len(self.regions), run.n_flows, 2))
         """State of each region's `ZeroLevel` in each flow."""
 
@@ -133,6 +135,7 @@ class SignalFitter:
         levels = [ZeroLevel() for _ in self.regions]
         for flow, image in self._images(range(self.run.n_flows)):
             raw = self._clear(flow, self._measure(flow, image), levels)
+            self.dc_levels[flow] = _percentiles(image.frames[0])
             self.zero_level[:, flow] = [level.state for level in levels]
             if self._noise_groups:
                 usable = self._measured & (self.first_pinned > flow)
@@ -287,6 +290,12 @@ def _evenly(wells, most):
     if len(wells) <= most:
         return wells
     return wells[(np.arange(most) * len(wells)) // most]
+
+
+def _percentiles(values, most=100_000):
+    """Least value, percentiles 1 to 99 and greatest value; percentiles of at most `most` values."""
+    some = values.ravel()[:: -(-values.size // most)]
+    return np.concatenate([[values.min()], np.percentile(some, np.arange(1, 100)), [values.max()]])
 
 
 def _noise_groups(options, block, chip_row):

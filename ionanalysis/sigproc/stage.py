@@ -66,7 +66,7 @@ def run_beadfind(run, out_dir, options=None, n_threads=None, progress=None):
 def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads=None):
     """Fit the signals of a run and write ``1.wells``, ``analysis.bfmask.*``, ``pinsPerFlow.txt``, ``sigproc.json``.
 
-    With the option `fit_parameters`, ``fit_parameters.h5``, too.
+    Also ``dcOffset/dcOffset.txt``. With the option `fit_parameters`, ``fit_parameters.h5``, too.
 
     Parameters
     ----------
@@ -103,6 +103,7 @@ def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads
         _write_flows(fitter, writer, block, copies, options, progress)
         write_mask_files(run, out_dir, "analysis.bfmask", fitter.mask())
         write_pins(out_dir / "pinsPerFlow.txt", fitter.newly_pinned(), fitter.first_pinned.size)
+        write_dc_levels(out_dir / "dcOffset" / "dcOffset.txt", run.flow_order, fitter.dc_levels)
         metrics = signal_metrics(run, fitter)
         if options.fit_parameters:
             fit_parameters(fitter).write(out_dir / FIT_FILE)
@@ -201,6 +202,19 @@ def write_pins(path, newly_pinned, n_wells):
     write_whole(path, "\n".join(lines) + "\n")
 
 
+def write_dc_levels(path, flow_order, percentiles):
+    """``dcOffset.txt``: flow, nucleotide; least, greatest and percentiles 1 to 99 of the wells' first frames.
+
+    Source: sigproc.md 6.3.
+    """
+    path.parent.mkdir(exist_ok=True)
+    lines = []
+    for flow, (least, *middle, greatest) in enumerate(percentiles):
+        values = "\t".join(f"{value:g}" for value in (least, greatest, *middle))
+        lines.append(f"{flow}\t{flow_order.letters[flow]}\t{values}\n")
+    write_whole(path, "".join(lines))
+
+
 def write_parameters(run, out_dir, beads):
     """``processParameters.txt``: what merging and reports read (sigproc.md 6.3); no times, so that reruns agree."""
     tile = beads.tiles[0]
@@ -209,6 +223,7 @@ def write_parameters(run, out_dir, beads):
     expected = [len(run.flow_order.key_flowgram(key)) for key in beads.keys]
     entries = {
         "dataDirectory": run.path.name,
+        "Smoothing File": "",
         "runId": run.run_id,
         "flowOrder": run.flow_order.cycle,
         "washFlow": int(run.names.wash_every > 0),
@@ -223,10 +238,13 @@ def write_parameters(run, out_dir, beads):
         "framesInData": n_frames,
         "bkgModelUsed": "yes",
         "nucTraceCorrectionUsed": "false",
+        "nearest-neighborParameters": "none",
         "Advanced beadfind": "enabled",
         "use pinned wells": "false",
         "use exclusion mask": "false",
         "Version": __version__,
+        "Build": 0,
+        "GitHash": "none",
         "Chip": f"{_chip_size(run, 'cols')},{_chip_size(run, 'rows')}",
         "Block": f"{col},{row},{run.n_cols},{run.n_rows}",
         "Analysis Region": "0,0,0,0",
