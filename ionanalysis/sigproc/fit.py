@@ -135,13 +135,12 @@ class SignalFitter:
         levels = [ZeroLevel() for _ in self.regions]
         for flow, image in self._images(range(self.run.n_flows)):
             raw = self._clear(flow, self._measure(flow, image), levels)
-            self.dc_levels[flow] = _percentiles(image.frames[0])
-            self.zero_level[:, flow] = [level.state for level in levels]
             if self._noise_groups:
                 usable = self._measured & (self.first_pinned > flow)
                 raw = without_group_noise(raw, self.size, usable, self._noise_groups)
             duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
+            self.zero_level[:, flow] = [level.state for level in levels]
             yield flow, self._scaled(flow, raw)
 
     def copies(self):
@@ -180,6 +179,7 @@ class SignalFitter:
                     f"{self.run.flow_path(flow)}: has {image.n_frames} frames, flow 0 has {self.clock.n_frames} or "
                     "other times; all flows of a run must have the same. Copy the file again."
                 )
+            self.dc_levels[flow] = _percentiles(image.frames[0])
             yield flow, image
 
     def _each(self, work):

@@ -29,14 +29,21 @@ def fit_parameters(fitter):
         "log_time_constant": _of_models(fitter, lambda model: model.mean_log_tau, ()),
         "frame_s": np.tile(np.float32(fitter.clock.mid_s), (len(beads.tiles), 1)),
         "frame_weight": beads.frame_weight,
-        "hydrogen_counts": _of_models(fitter, _each_nuc("hydrogen"), (4, fitter.clock.n_frames)),
-        "dark_counts": _of_models(fitter, _each_nuc("dark"), (4, 2, fitter.clock.n_frames)),
+        "hydrogen_counts": _of_models(fitter, _each_nuc("hydrogen", fitter.clock), (4, fitter.clock.n_frames)),
+        "dark_counts": _of_models(fitter, _each_nuc("dark", fitter.clock), (4, 2, fitter.clock.n_frames)),
     }
     return FitParameters(wells, regions, {"zero_level": fitter.zero_level.astype(np.float32)})
 
 
-def _each_nuc(name):
-    return lambda model: [getattr(flow, name) for flow in model.flows]
+def at_frames(values, clock, frames):
+    """Traces (..., n) of one clock at the middles of another's frames: a model may merge some of a run's."""
+    flat = np.reshape(values, (-1, clock.n_frames))
+    found = [np.interp(frames.mid_s, clock.mid_s, trace) for trace in flat]
+    return np.reshape(found, (*np.shape(values)[:-1], frames.n_frames))
+
+
+def _each_nuc(name, frames):
+    return lambda model: [at_frames(getattr(flow, name), flow.clock, frames) for flow in model.flows]
 
 
 def _of_models(fitter, values, shape):

@@ -9,9 +9,10 @@ from ionanalysis.errors import InputError, NoLiveBeadsError
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.run import Run
-from ionanalysis.sigproc.beadfind import cut_frames, find_beads, find_pinned, read_image, region_tiles
-from ionanalysis.sigproc.empties import mean_empty
+from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, find_beads, region_tiles
+from ionanalysis.sigproc.empties import blur_matrix, sharpened
 from ionanalysis.sigproc.fit import SignalFitter
+from ionanalysis.sigproc.fit_values import at_frames
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.region_model import RegionModel
 from ionanalysis.sigproc.signals import Signals
@@ -87,8 +88,7 @@ class RegionView:
         beads = self.signals.beads
         tau, delay, gain = (float(values[place]) for values in (beads.time_constant_s, beads.delay_s, beads.gain))
         rows, cols = slice(row, row + 1), slice(col, col + 1)
-        flows = range(self.run.n_flows)
-        frames = np.array([read_image(self.run, flow, rows, cols).frames[:, 0, 0] for flow in flows], float)
+        frames = np.array([_frames(self.run, flow, rows, cols)[:, 0] for flow in range(self.run.n_flows)], float)
         trace = frames - frames[:, :1]
         bulk = self.clock.buffered(self.empties.T, tau, float(beads.tau_empty_s[0]), [delay])[:, 0].T
         dark, released = self._shapes(tau, delay)
@@ -116,10 +116,7 @@ class RegionView:
         dark, released = [], []
         beyond = np.log(tau_s) - self.model.mean_log_tau
         for flow in self.model.flows:
-            # The model may merge frames in which little happens.
-            at_mean, slope, hydrogen = (
-                np.interp(self.clock.mid_s, flow.clock.mid_s, values) for values in (*flow.dark, flow.hydrogen)
-            )
+            at_mean, slope, hydrogen = at_frames([*flow.dark, flow.hydrogen], flow.clock, self.clock)
             dark.append(at_mean + beyond * slope)
             released.append(self.clock.released(hydrogen, tau_s, [delay_s])[:, 0])
         return np.array(dark), np.array(released)
@@ -172,14 +169,21 @@ def view_region(run, row, col, *, beadfind=None, options=None, n_threads=None, p
         signals, (model,), clock = fitter.signals(amplitude), fitter.models, fitter.clock
     if model is None:
         raise NoLiveBeadsError(f"{run.path}: the region {block} has too few live or empty wells to learn from.")
-    empties = np.array([_empty_trace(run, flow, block, beads, clock) for flow in range(run.n_flows)])
+    chosen = beads.mask.matches(WellFlag.REFERENCE).ravel()
+    blur = blur_matrix(beads.delay_s.ravel()[chosen], clock)
+    empties = np.array([_empty_trace(_frames(run, flow, *block.slices), chosen, blur) for flow in range(run.n_flows)])
     return RegionView(run, block, clock, signals, empties, model)
 
 
-def _empty_trace(run, flow, block, beads, clock):
-    """Mean empty trace of a region in a flow, counts above the first frame; 0 where all references are pinned."""
-    frames = cut_frames(read_image(run, flow, *block.slices), Block(0, 0, block.n_rows, block.n_cols))
-    chosen = beads.mask.matches(WellFlag.REFERENCE).ravel() & ~find_pinned(frames)
-    if not chosen.any():
-        return np.zeros(clock.n_frames)
-    return mean_empty((frames - frames[:1]).astype(np.float32), chosen, beads.delay_s.ravel(), clock)
+def _empty_trace(frames, chosen, blur):
+    """Mean trace of chosen wells in a flow, counts above the first frame; 0 where all of them are pinned."""
+    seen = chosen & ~((frames <= PINNED_LOW) | (frames >= PINNED_HIGH)).any(axis=0)
+    if not seen.any():
+        return np.zeros(len(frames))
+    return sharpened((frames - frames[:1])[:, seen].mean(axis=1, dtype=np.float64), blur)
+
+
+def _frames(run, flow, rows, cols):
+    """Frames of a window, wells side by side: int16 of shape (n_frames, n_wells)."""
+    image = run.flow(flow, rows, cols)
+    return image.frames.reshape(image.n_frames, -1)
