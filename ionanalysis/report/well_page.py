@@ -130,8 +130,9 @@ def _fit_section(view, well, flows):
     return Section(
         "fit",
         "Fit",
-        "What is left above the background (dots), and the bases that the signal stands for (line). The line ends "
-        "where frames are no longer looked at.",
+        "What is left above the background (dots), and as much of what a base adds as fits best (line); the line ends "
+        "where frames are no longer looked at. Beside the nucleotide: the signal that comes of it, once neighbours, "
+        "the size of the well and the scale of homopolymers are taken into account.",
         tuple(plots),
     )
 

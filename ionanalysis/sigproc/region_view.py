@@ -32,8 +32,11 @@ class WellTraces:
     background : ndarray
         What the well would show in a flow without a base.
     fit : ndarray
-        Background, and the bases of `signal`; moved to the height of the trace, as offsets are free in a fit. NaN in
-        late frames, which are not looked at.
+        Background, an offset, and as much of what a base adds as fits best: `height`. NaN in late frames, which are
+        not looked at.
+    height : ndarray of shape (n_flows,), float64
+        1 is one base in a typical well of the region. What `signal` is made of, before neighbours, noise that wells
+        share and the well's size are taken into account, and homopolymers put on a straight scale.
     signal : ndarray of shape (n_flows,), float32
         Key-normalised; 0 in wells that are not live.
     facts : dict of str to float
@@ -46,6 +49,7 @@ class WellTraces:
     trace: np.ndarray
     background: np.ndarray
     fit: np.ndarray
+    height: np.ndarray
     signal: np.ndarray
     facts: dict
 
@@ -95,12 +99,9 @@ class RegionView:
         bases = self.run.flow_order.bases
         background = gain * bulk + dark[bases]
         signal = self.signals.amplitude[place]
-        size = max(float(self.signals.copies[place]), 0.0)
-        height = [size * self.model.scale.signal(value, nuc) for value, nuc in zip(signal, bases, strict=True)]
-        fit = background + np.array(height)[:, None] * released[bases]
-        weight = beads.frame_weight[0]
-        fit += ((trace - fit) @ weight / weight.sum())[:, None]
-        fit[:, weight == 0] = np.nan
+        weight = beads.frame_weight[0].astype(float)
+        height, added = _fitted(trace - background, released[bases], weight)
+        fit = np.where(weight > 0, background + added, np.nan)
         facts = {
             "t0_s": float(beads.well_t0_s[place]),
             "time_constant_s": tau,
@@ -109,7 +110,7 @@ class RegionView:
             "residual_counts": float(beads.residual[place]),
         }
         kind = WellFlag(int(self.signals.mask.flags[place]))
-        return WellTraces(row, col, kind, trace, background, fit, signal, facts)
+        return WellTraces(row, col, kind, trace, background, fit, height, signal, facts)
 
     def _shapes(self, tau_s, delay_s):
         """Dark trace and trace of one base of each nucleotide, (4, n_frames), at a time constant and delay."""
@@ -173,6 +174,14 @@ def view_region(run, row, col, *, beadfind=None, options=None, n_threads=None, p
     blur = blur_matrix(beads.delay_s.ravel()[chosen], clock)
     empties = np.array([_empty_trace(_frames(run, flow, *block.slices), chosen, blur) for flow in range(run.n_flows)])
     return RegionView(run, block, clock, signals, empties, model)
+
+
+def _fitted(traces, templates, weight):
+    """Heights of templates that fit traces best beside an offset, weighted; and what they and the offsets make."""
+    share = weight / weight.sum()
+    middle, offset = ((values @ share)[:, None] for values in (templates, traces))
+    height = ((traces - offset) * (templates - middle)) @ share / ((templates - middle) ** 2 @ share)
+    return height, offset + height[:, None] * (templates - middle)
 
 
 def _empty_trace(frames, chosen, blur):
