@@ -27,7 +27,7 @@ if X86 and not CHECKED:
     VARIANTS["avx512"] = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
 
 # The others spend their time on single bases and bytes, where wider vectors bring nothing.
-WIDE = {"phase", "solve", "traces"}
+WIDE = {"dat", "fits", "phase", "solve", "traces"}
 
 
 def extension(name, kernel, flags):

@@ -22,6 +22,8 @@ from ionanalysis.io.mask import WellFlag
 from ionanalysis.run import open_run
 from ionanalysis.sigproc import find_beads, fit_signals
 from ionanalysis.simulate import simulate
+from ionanalysis.simulate.frames import frame_schedule
+from ionanalysis.simulate.physics import STRANDS_PER_COPY, buffering, pulse_of, released_hydrogen, sensed
 
 SEED = 70_001
 
@@ -44,6 +46,7 @@ _COMMON = {"long_homopolymers": 0.0}
 
 CHIPS = {
     "plain": {"difficulty": "plain"},
+    "quiet": {"difficulty": "plain", "white_noise": 1.2},
     "default": {},
     "difficult": {"difficulty": "plain", "defects": DIFFICULT},
 }
@@ -85,6 +88,8 @@ class Figures:
     ----------
     rms, plain_rms : float
         Of signals, and of a plain window integral, in library wells found, 1-mers after one gain per well.
+    floor : float
+        Least root mean square that white noise of the pixels leaves 0-mers of an average well; see `noise_floor`.
     bias : tuple of float
         Mean error of 3-mers and 4-mers, 1-mers.
     library, duds, test_fragments : float
@@ -98,6 +103,7 @@ class Figures:
     """
 
     rms: float
+    floor: float
     plain_rms: float
     bias: tuple[float, ...]
     library: float
@@ -145,7 +151,7 @@ def _parser():
 
 
 HEADER = (
-    "chip", "rms", "against plain", "window integral", "3-mers", "4-mers", "library %", "duds %", "TF %",
+    "chip", "rms", "noise floor", "against plain", "window integral", "3-mers", "4-mers", "library %", "duds %", "TF %",
     "beads called empty %", "empties called library", "find us", "fit us",
 )  # fmt: skip
 
@@ -157,6 +163,7 @@ def table(results):
         (
             name,
             f"{one.rms:.4f}",
+            f"{one.floor:.4f}",
             f"{100 * (one.rms / plain - 1):+.0f} %",
             f"{one.plain_rms:.3f}",
             *(f"{bias:+.3f}" for bias in one.bias),
@@ -179,11 +186,12 @@ def judged_chip(size, flows, seed, options):
         found = time.process_time()
         signals = fit_signals(run, mask=beads, n_threads=1)
         spent = found - start, time.process_time() - found
-        return judge(run, chip.truth, signals, spent)
+        return judge(run, chip, signals, spent)
 
 
-def judge(run, truth, signals, spent_s):
-    """`Figures` of measured signals against the truth."""
+def judge(run, chip, signals, spent_s):
+    """`Figures` of measured signals against the truth of a simulated chip."""
+    truth = chip.truth
     kind, mask = truth.kind, signals.mask
     library, is_empty = kind == "library", kind == "empty"
     bead = np.isin(kind, ("library", "dud", "tf"))
@@ -196,6 +204,7 @@ def judge(run, truth, signals, spent_s):
     n_live = max(mask.count(WellFlag.LIVE), 1) * run.n_flows
     return Figures(
         rms=_rms(error),
+        floor=noise_floor(chip.options),
         plain_rms=_rms(with_gain(integral, expected) - expected),
         bias=tuple(float(error[part].mean()) if part.any() else float("nan") for part in near),
         library=_share(mask.matches(WellFlag.LIB), library),
@@ -205,6 +214,36 @@ def judge(run, truth, signals, spent_s):
         false_library=int((mask.matches(WellFlag.LIB) & is_empty).sum()),
         cpu_us=(1e6 * spent_s[0] / n_live, 1e6 * spent_s[1] / n_live),
     )
+
+
+def noise_floor(options):
+    """Least root mean square error of a 0-mer, in 1-mers, whatever measures it (Cramer 1946).
+
+    White noise and rounding of all frames, an average well, a known 1-mer trace, an unknown level; nothing else.
+    """
+    nucleotide, sensor = options.nucleotide, options.sensor
+    schedule = frame_schedule(options.frames)
+    time_frames = np.arange(schedule.n_base_frames, dtype=float)
+    ratio, tau = buffering(sensor, np.array(sensor.ratio), 0)
+    weight = np.array(schedule.counts, float)
+    variance = options.image_noise.white_noise**2 / weight + 1 / 12
+    variances = []
+    for nuc in range(4):
+        hydrogen = released_hydrogen(
+            [1.0],
+            STRANDS_PER_COPY * options.kinds.copies,
+            nucleotide.rate[nuc],
+            nucleotide.diffusion[nuc],
+            0.0,
+            pulse_of(nucleotide, nuc),
+            time_frames,
+            sensitivity=nucleotide.sensitivity,
+        )
+        trace = sensed(hydrogen, np.zeros_like(hydrogen), [[float(ratio), float(tau), 1.0]], time_frames)
+        base = schedule.average(trace)[0].astype(float)
+        base -= (base / variance).sum() / (1 / variance).sum()
+        variances.append(1 / (base**2 / variance).sum())
+    return float(np.sqrt(np.mean(variances)))
 
 
 def with_gain(measured, expected):

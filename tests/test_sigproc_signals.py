@@ -11,7 +11,7 @@ from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.run import open_run
 from ionanalysis.sigproc import find_beads, fit_signals
 from ionanalysis.sigproc.cross_talk import learn_cross_talk, neighbour_sum, without_cross_talk
-from ionanalysis.sigproc.flow_filter import FlowModel
+from ionanalysis.sigproc.flow_filter import FlowDelay, FlowModel
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
 from ionanalysis.sigproc.keys import KeyFlows
@@ -112,7 +112,7 @@ def test_frames_without_weight_are_not_looked_at(random):
 def plan_for(nuisance):
     grid = ResponseGrid.covering((np.log(0.6), np.log(1.0)), (-0.04, 0.04))
     model = FlowModel(CLOCK, grid, TAU_EMPTY_S, WEIGHT, nuisance, hydrogen(), np.zeros((2, CLOCK.n_frames)))
-    return model.plan(bulk(), grid.buffered(CLOCK, np.eye(CLOCK.n_frames), TAU_EMPTY_S))
+    return model.plan(FlowDelay.of(CLOCK, bulk(), WEIGHT), grid.buffered(CLOCK, np.eye(CLOCK.n_frames), TAU_EMPTY_S))
 
 
 def well_frames(length, *, late_s=0.0, extra=0.0, tau_s=0.8):

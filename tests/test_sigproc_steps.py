@@ -7,9 +7,10 @@ from numpy.testing import assert_allclose
 from ionanalysis.blocks import Block
 from ionanalysis.flows import FlowOrder
 from ionanalysis.sigproc.beadfind import region_tiles
-from ionanalysis.sigproc.empties import mean_empty, two_classes
-from ionanalysis.sigproc.frames import FrameClock, hinge_t0, lowpass
+from ionanalysis.sigproc.empties import blur_matrix, sharpened, two_classes
+from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows, common_zeros, key_gain, score_key
+from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.response import ResponseGrid
 from ionanalysis.sigproc.scale import HomopolymerScale, learn_scale
 from ionanalysis.sigproc.wellfit import centred, fit_surface, fit_wells
@@ -45,12 +46,13 @@ def test_hinge_fit_of_a_flat_trace_finds_nothing():
 
 
 def test_lowpass_of_a_ramp_lags_by_its_time_constant():
-    ramp = 0.1 * np.arange(200.0)
-    assert ramp[-1] - lowpass(ramp, 0.5, 0.1)[-1] == pytest.approx(0.5, abs=1e-6)
+    fine = EVEN.step_s * np.arange(60 * 4.0)
+    lag = EVEN.averaged(fine) - EVEN.low_passed(fine, [0.2])[0]
+    assert lag[-1] == pytest.approx(0.2, abs=1e-6)
 
 
 def test_lowpass_keeps_a_constant():
-    assert_allclose(lowpass(np.full(30, 7.0), 0.3, 0.02), 7.0)
+    assert_allclose(UNEVEN.low_passed(np.full(4 * sum(UNEVEN.counts), 7.0), [0.3, 2.0]), 7.0)
 
 
 @pytest.mark.parametrize("clock", [EVEN, UNEVEN])
@@ -96,8 +98,40 @@ def test_well_fit_returns_what_was_put_in(clock):
 def test_mean_empty_is_sharper_than_the_plain_mean():
     delays = np.linspace(-0.08, 0.08, 41)
     flow = np.stack([EVEN.delayed(bulk(EVEN), delay) for delay in delays], axis=1)
-    sharp = mean_empty(flow, np.ones(41, bool), delays, EVEN)
+    sharp = sharpened(flow.mean(axis=1), blur_matrix(delays, EVEN))
     assert np.abs(sharp - bulk(EVEN)).max() < 0.25 * np.abs(flow.mean(axis=1) - bulk(EVEN)).max()
+
+
+@pytest.mark.parametrize("clock", [EVEN, UNEVEN])
+def test_delays_by_whole_fine_steps_are_those_of_the_spline(clock):
+    trace = bulk(clock)
+    for steps in (-7, -1, 0, 3, 500):
+        delay = steps * clock.step_s
+        by_steps, by_spline = clock.fine(trace, [delay]), clock.fine(trace, [delay + 2e-9])
+        assert_allclose(by_steps, by_spline, atol=1e-4)
+
+
+@pytest.mark.parametrize("clock", [EVEN, UNEVEN])
+def test_merged_frames_are_means_of_stored_ones(clock):
+    merging = FrameMerging.around(clock, 1.6)
+    assert sum(merging.merged.counts) == sum(clock.counts)
+    assert len(merging.starts) < clock.n_frames
+    trace = bulk(clock)
+    assert_allclose(merging.merge(trace) @ merging.merged.counts, trace @ clock.counts)
+    assert_allclose(merging.merge(np.ones(clock.n_frames)), 1.0)
+    vectors = np.random.default_rng(1).normal(size=(3, len(merging.starts)))
+    assert_allclose(merging.spread(vectors) @ trace, vectors @ merging.merge(trace))
+    weight = np.asarray(clock.counts, float)
+    assert_allclose(merging.merge_weight(merging.spread(merging.merge_weight(weight))), merging.merge_weight(weight))
+
+
+def test_frames_stay_what_they_are_around_an_onset_and_where_it_is_not_known():
+    merging = FrameMerging.around(EVEN, 1.6)
+    durations = np.array(merging.merged.counts) * EVEN.base_s
+    near = (merging.merged.mid_s > 1.4) & (merging.merged.mid_s < 2.8)
+    assert (durations[near] < 0.07).all()
+    assert durations.max() <= 1.0 + 1e-9
+    assert FrameMerging.around(EVEN, np.nan).merged == EVEN
 
 
 def test_two_classes_are_told_apart():

@@ -120,27 +120,13 @@ def encode_delta(
     return DONE
 
 
-cdef inline int64_t decode_group(const uint8_t* source, int width, int shift, int offset,
-                                 const int16_t* previous, int16_t* pixels) noexcept nogil:
-    """Decode eight pixels of `width` bits each (3 to 8, or 16); give their sum."""
-    cdef uint64_t word = 0
-    cdef int k, value, half, mask
-    cdef int64_t total = 0
-    if width == 16:
-        for k in range(8):
-            value = <int16_t>((source[2 * k] << 8) | source[2 * k + 1])
-            pixels[k] = <int16_t>(<int>previous[k] + <int>(<uint32_t>value << shift) + offset)
-            total += pixels[k]
-        return total
-    for k in range(width):
-        word = (word << 8) | source[k]
-    half = 1 << (width - 1)
-    mask = (1 << width) - 1
-    for k in range(8):
-        value = <int>((word >> (width * (7 - k))) & mask) - half
-        pixels[k] = <int16_t>(<int>previous[k] + <int>(<uint32_t>value << shift) + offset)
-        total += pixels[k]
-    return total
+cdef extern from "groups.h" nogil:
+    ctypedef struct Packing:
+        int width
+        int16_t offset
+    void set_width(Packing* packing, int width, int shift)
+    Py_ssize_t decode_run(const Packing* packing, const uint8_t* data, Py_ssize_t* at, Py_ssize_t stop,
+                          const int16_t* previous, int16_t* pixels, Py_ssize_t n_cols, int64_t* total)
 
 
 cdef int decode_region(
@@ -151,15 +137,19 @@ cdef int decode_region(
 ) noexcept nogil:
     """Decode one region whose first byte is data[at]; add to the counts in `found`."""
     cdef Py_ssize_t y, x, stop = data.shape[0]
-    cdef int width = 0, shift = 0, offset = 0
+    cdef Packing packing
+    cdef int width
     cdef uint8_t code
+    packing.width = 0
+    packing.offset = 0
     if mode >= 3:
         if at + 2 > stop:
             return TOO_SHORT
-        offset = <int16_t>((data[at] << 8) | data[at + 1])
+        packing.offset = <int16_t>((data[at] << 8) | data[at + 1])
         at += 2
     for y in range(row, row_stop):
-        for x in range(col, col_stop, 8):
+        x = col
+        while x < col_stop:
             if at + 1 < stop and data[at] == 0x7F:
                 code = data[at + 1]
                 width = code & 0x0F
@@ -167,15 +157,14 @@ cdef int decode_region(
                     width = 16
                 elif width < 3 or width > 8:
                     return BAD_CODE
-                shift = code >> 4 if mode >= 2 else 0
+                set_width(&packing, width, code >> 4 if mode >= 2 else 0)
                 found[0] += 1
                 at += 2
-            if width == 0:
+            if packing.width == 0:
                 return NO_CODE if at < stop else TOO_SHORT
-            if at + width > stop:
+            if at + packing.width > stop:
                 return TOO_SHORT
-            found[1] += decode_group(&data[at], width, shift, offset, &previous[y, x], &pixels[y, x])
-            at += width
+            x += decode_run(&packing, &data[0], &at, stop, &previous[y, x], &pixels[y, x], col_stop - x, &found[1])
     return DONE
 
 

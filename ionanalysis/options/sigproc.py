@@ -18,6 +18,22 @@ class BeadfindOptions(Options):
     min_live_fraction: float = option(1e-4, "fewer live wells end the analysis", unit="per well", least=0.0, most=1.0)
     use_beadfind_image: bool = option(True, "take the bead-find image into account where there is one")
     no_duds: bool = option(False, "count beads without key signal as library")
+    pixel_gain: str = option(
+        "chip",
+        "what pixels are multiplied with, for signals too: Gain.lsr, or what the bead-find image tells",
+        choices=("chip", "none", "file", "beadfind"),
+    )
+    channel_cross_talk: str = option(
+        "chip",
+        "take off what pixels of one channel show of each other, for signals too",
+        choices=("chip", "none", "316", "318"),
+    )
+    pair_cross_talk: float = option(
+        0.0,
+        "part of a pixel's signal that the other one of a pair of rows shows; taken off, for signals too",
+        most=0.45,
+        least=0.0,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,20 +5,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from ionanalysis._core import traces as kernels
 from ionanalysis.blocks import Block, as_block
 from ionanalysis.errors import InputError, NoLiveBeadsError
 from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.options.sigproc import BeadfindOptions
 from ionanalysis.sigproc.beadmap import BeadMap
+from ionanalysis.sigproc.conditioning import PINNED_HIGH, PINNED_LOW, Conditioning
+from ionanalysis.sigproc.flow_filter import N_VECTORS, take_in
 from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows
+from ionanalysis.sigproc.lateness import in_time
+from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_beads import RegionTraces, find_region_beads
-
-PINNED_LOW, PINNED_HIGH = 0, 16380
-"""Counts beyond which the converter is saturated: at or below, at or above (sigproc.md 2.2, bead finding)."""
 
 T0_SLOPES = (-10.0, 10.0, 5.0, 500.0)
 """Slope limits of the onset of nucleotide flows, counts per base frame (sigproc.md 4.1)."""
@@ -58,10 +58,13 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
     n_flows = max(key.n_flows for key in keys)
     run.expect_flows(n_flows)
     rows, cols = block.slices
+    conditioning = Conditioning.of(run, options)
     with region_threads(n_threads) as executor:
-        images = list(map_blocks(executor, partial(read_image, run, rows=rows, cols=cols), run.awaited(range(n_flows))))
+        read = partial(read_image, run, conditioning=conditioning, rows=rows, cols=cols)
+        images = list(map_blocks(executor, read, run.awaited(range(n_flows))))
     clock = common_clock(run, images)
     beadfind = run.beadfind(rows, cols) if options.use_beadfind_image else None
+    beadfind = conditioning.applied(run, beadfind) if beadfind is not None else None
     tiles = run_tiles(run, block, options.region_size)
     work = partial(_one_region, images=images, clock=clock, beadfind=beadfind, keys=keys, options=options)
     results = []
@@ -71,7 +74,12 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
             if progress:
                 progress(len(results), len(tiles))
     beads = BeadMap.assembled(
-        block, tiles, [key.sequence for key in keys], [beads for beads, _ in results], [t0 for _, t0 in results]
+        block,
+        tiles,
+        [key.sequence for key in keys],
+        [beads for beads, _ in results],
+        [t0 for _, t0 in results],
+        conditioning,
     )
     _expect_live(run, beads, options)
     return beads
@@ -167,9 +175,9 @@ def run_keys(run):
     return tuple(keys)
 
 
-def read_image(run, flow, rows, cols):
-    """Image of a flow, decoded at once: not later by the first of many threads that need it."""
-    image = run.flow(flow, rows, cols)
+def read_image(run, flow, conditioning, rows, cols):
+    """Corrected image of a flow, decoded at once: not later by the first of many threads that need it."""
+    image = conditioning.applied(run, run.flow(flow, rows, cols))
     image.frames  # noqa: B018
     return image
 
@@ -186,41 +194,39 @@ def common_clock(run, images):
 
 
 def cut_frames(image, tile):
-    """Frames of a tile, wells side by side: int16 of shape (n_frames, n_wells), contiguous."""
-    return np.ascontiguousarray(image.frames[(slice(None), *tile.slices)]).reshape(image.n_frames, -1)
-
-
-def find_pinned(frames, low=PINNED_LOW, high=PINNED_HIGH):
-    """Wells with a frame at or beyond the limits of the converter, bool of shape (n_wells,)."""
-    pinned = np.empty(frames.shape[1], np.uint8)
-    kernels.pinned_wells(frames, low + 1, high - 1, pinned)
-    return pinned.astype(bool)
+    """Frames of a tile: int16 of shape (n_frames, n_rows, n_cols), a view."""
+    return image.frames[(slice(None), *tile.slices)]
 
 
 def _one_region(tile, images, clock, beadfind, keys, options):
-    flows = [cut_frames(image, tile) for image in images]
-    pinned = np.any([find_pinned(frames) for frames in flows], axis=0)
+    onset_s = _onset(cut_frames(images[0], tile), images[0].end_times_ms, clock)
+    merging = FrameMerging.around(clock, onset_s)
+    taken = [merging.take_in(cut_frames(image, tile), PINNED_LOW, PINNED_HIGH) for image in images]
+    pinned = np.any([out for _, out in taken], axis=0)
     image = image_clock = None
     if beadfind is not None:
-        frames = cut_frames(beadfind, tile)
-        image, image_clock = _rising(frames), FrameClock.of(beadfind)
-    traces = RegionTraces(
-        (tile.n_rows, tile.n_cols), clock, [_rising(frames) for frames in flows], pinned, image, image_clock
-    )
-    return find_region_beads(traces, keys, options), _onset(traces, images[0])
+        frames, image_clock = cut_frames(beadfind, tile), FrameClock.of(beadfind)
+        image_merging = FrameMerging.around(image_clock, _step_onset(frames, image_clock))
+        image, image_clock = image_merging.take_in(frames, PINNED_LOW, PINNED_HIGH)[0], image_merging.merged
+    shape = (tile.n_rows, tile.n_cols)
+    flows = in_time([traces for traces, _ in taken], merging.merged, shape, ~pinned)
+    traces = RegionTraces(shape, merging.merged, flows, pinned, image, image_clock)
+    return find_region_beads(traces, keys, options).with_stored_frames(merging), onset_s
 
 
-def _rising(frames):
-    return (frames - frames[:1]).astype(np.float32)
+def _onset(frames, end_times_ms, clock):
+    """Onset of a flow, seconds; as float32, which its file keeps."""
+    everyone = np.ones(frames.shape[1] * frames.shape[2], bool)
+    mean = take_in(frames, np.zeros((N_VECTORS, len(frames))), PINNED_LOW, PINNED_HIGH, everyone).mean
+    if mean is None:
+        return np.float32(np.nan)
+    return np.float32(hinge_t0(mean, end_times_ms, clock.base_s * 1000, width=4, slopes=T0_SLOPES) / 1000)
 
 
-def _onset(traces, image):
-    """Onset of the first flow, seconds."""
-    if traces.pinned.all():
-        return np.nan
-    mean = traces.flows[0][:, ~traces.pinned].mean(axis=1, dtype=float)
-    base_ms = traces.clock.base_s * 1000
-    return hinge_t0(mean, image.end_times_ms, base_ms, width=4, slopes=T0_SLOPES) / 1000
+def _step_onset(frames, clock):
+    """When the bead-find image begins to move, seconds."""
+    mean = np.median(frames[:, ::4].reshape(len(frames), -1), axis=1)
+    return clock.mid_s[np.argmax(np.abs(mean - mean[0]) > 0.05 * np.ptp(mean))]
 
 
 def _expect_live(run, beads, options):

@@ -10,6 +10,7 @@ from ionanalysis.io.atomic import whole_file
 from ionanalysis.io.hdf5 import HDF5_ERRORS, damaged, open_hdf5
 from ionanalysis.io.hdf5_writing import create_hdf5
 from ionanalysis.io.mask import Mask, WellFlag
+from ionanalysis.sigproc.conditioning import Conditioning
 from ionanalysis.sigproc.region_beads import RegionBeads
 from ionanalysis.sigproc.wellfit import WellFit
 
@@ -40,6 +41,8 @@ class BeadMap:
     frame_weight : ndarray of shape (n_tiles, n_frames), float32
     key_traces : ndarray of shape (n_tiles, n_keys, n_flows, n_frames), float64
         Sums over the wells of each key of background-subtracted traces of the first flows, counts.
+    conditioning : Conditioning
+        Corrections of the images that beads were found in, and signals are to be measured in.
     """
 
     block: Block
@@ -58,9 +61,10 @@ class BeadMap:
     t0_s: np.ndarray
     frame_weight: np.ndarray
     key_traces: np.ndarray
+    conditioning: Conditioning
 
     @classmethod
-    def assembled(cls, block, tiles, keys, regions, t0_s):
+    def assembled(cls, block, tiles, keys, regions, t0_s, conditioning):
         """Put the regions' results (`RegionBeads`, in the order of `tiles`) together."""
         shape = (block.n_rows, block.n_cols)
         wells = {name: np.zeros(shape, np.float32) for name in _WELL_ARRAYS}
@@ -87,6 +91,7 @@ class BeadMap:
             t0_s=np.array(t0_s, np.float32),
             frame_weight=np.array([beads.frame_weight for beads in regions], np.float32),
             key_traces=np.array([beads.key_traces for beads in regions]),
+            conditioning=conditioning,
         )
 
     @property
@@ -143,6 +148,7 @@ class BeadMap:
             file["block"] = _corners([self.block])
             file["tiles"] = _corners(self.tiles)
             file.attrs["keys"] = " ".join(self.keys)
+            file.attrs["conditioning"] = self.conditioning.to_text()
 
     @classmethod
     def load(cls, path):
@@ -157,10 +163,11 @@ class BeadMap:
             with open_hdf5(path) as file:
                 arrays = {name: file[name][()] for name in _ARRAYS}
                 block, tiles = ([Block(*map(int, row)) for row in file[name][()]] for name in ("block", "tiles"))
+                arrays["conditioning"] = Conditioning.of_text(file.attrs["conditioning"])
                 return cls(block[0], tuple(tiles), tuple(file.attrs["keys"].split()), Mask(file["flags"][()]), **arrays)
         except HDF5_ERRORS as error:
             raise damaged(path, error) from error
-        except (TypeError, IndexError) as error:
+        except (TypeError, IndexError, ValueError) as error:
             raise InputError(f"{path}: is no bead-finding result of this program; find beads again.") from error
 
     def __repr__(self):

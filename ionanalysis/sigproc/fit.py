@@ -1,5 +1,6 @@
 """From images to signals: learn each region from the first flows, then measure flow after flow."""
 
+from collections import deque
 from functools import partial
 
 import numpy as np
@@ -9,12 +10,16 @@ from ionanalysis.errors import InputError
 from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import Mask, WellFlag
 from ionanalysis.options.sigproc import SignalOptions
-from ionanalysis.sigproc.beadfind import cut_frames, find_beads, find_pinned, read_image, run_keys
+from ionanalysis.sigproc.beadfind import cut_frames, find_beads, read_image, run_keys
+from ionanalysis.sigproc.buffer_drift import BufferDrift, quiet_wells
+from ionanalysis.sigproc.conditioning import PINNED_HIGH, PINNED_LOW
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
+from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
 from ionanalysis.sigproc.keys import key_gain
+from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_model import RegionSample, learn_region
 from ionanalysis.sigproc.signals import Signals
@@ -84,9 +89,15 @@ class SignalFitter:
         run.expect_flows()
         self.keys = run_keys(run)
         self.shape = (beads.block.n_rows, beads.block.n_cols)
-        self.regions = [beads.region(index) for index in range(len(beads.tiles))]
-        self.references = [_references(region) for region in self.regions]
+        self.clock = FrameClock.of(run.flow(0, slice(0, 1), slice(0, 1)))
+        self.mergings = [FrameMerging.around(self.clock, onset_s) for onset_s in beads.t0_s]
+        self.regions = [beads.region(index).with_merged_frames(merging) for index, merging in enumerate(self.mergings)]
+        self.references = [(region.flags & WellFlag.REFERENCE) > 0 for region in self.regions]
         self.models: list = [None] * len(self.regions)
+        self._placed: list = [None] * len(self.regions)
+        self._kept: dict = {}
+        self._drifts = [BufferDrift() for _ in self.regions]
+        self._bends: list = [None] * len(self.regions)
         self.size = np.ones(self.shape, np.float32)
         self.live = beads.mask.matches(WellFlag.LIVE)
         self._measured = beads.mask.matches(WellFlag.LIVE | WellFlag.DUD)
@@ -95,11 +106,10 @@ class SignalFitter:
         """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
         self._executor_context = region_threads(n_threads)
-        self.clock = FrameClock.of(run.flow(0, slice(0, 1), slice(0, 1)))
         # Wells that pin later are too few to change the blur.
         self.blurs = [
-            blur_matrix(region.fit.delay_s[wells], self.clock) if len(wells) else None
-            for region, wells in zip(self.regions, self.references, strict=True)
+            blur_matrix(region.fit.delay_s[wells], merging.merged) if wells.any() else None
+            for region, wells, merging in zip(self.regions, self.references, self.mergings, strict=True)
         ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
@@ -121,20 +131,23 @@ class SignalFitter:
         samples = [self._sample_wells(region, n_flows) for region in self.regions]
         frames: list = [[] for _ in self.regions]
         empties: list = [[] for _ in self.regions]
-        for _, image in self._images(range(n_flows)):
-            cut = partial(self._cut_sample, image=image, samples=samples)
-            for index, (part, empty) in enumerate(self._each(cut)):
+        for _, cut in self._regions_of(range(n_flows), partial(self._cut_sample, samples=samples)):
+            for index, (part, empty) in enumerate(cut):
                 frames[index].append(part)
                 empties[index].append(empty)
         work = partial(self._learn_one, samples=samples, frames=frames, empties=empties)
-        self.models = list(self._each(work))
+        self.models = list(map_blocks(self._executor, work, range(len(self.regions))))
+        for index, (region, model) in enumerate(zip(self.regions, self.models, strict=True)):
+            if model is not None:
+                wells = np.flatnonzero((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0)
+                self._placed[index] = PlacedWells.of(wells, model.grid, region.fit.at(wells), model.mean_log_tau)
         self._learn_from_keys()
 
     def flows(self):
         """Yield each flow and its signals, float32 of shape (rows, cols): 1 is one base, 0 where no well is live."""
         levels = [ZeroLevel() for _ in self.regions]
-        for flow, image in self._images(range(self.run.n_flows)):
-            raw = self._clear(flow, self._measure(flow, image), levels)
+        for flow, raw in self._raw():
+            raw = self._clear(flow, raw, levels)
             if self._noise_groups:
                 usable = self._measured & (self.first_pinned > flow)
                 raw = without_group_noise(raw, self.size, usable, self._noise_groups)
@@ -142,6 +155,14 @@ class SignalFitter:
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
             self.zero_level[:, flow] = [level.state for level in levels]
             yield flow, self._scaled(flow, raw)
+
+    def _raw(self):
+        """Yield each flow as measured, those first that were measured before."""
+        kept, self._kept = self._kept, {}
+        n_kept = len(kept)
+        for flow in range(n_kept):
+            yield flow, kept.pop(flow)
+        yield from self._measure(range(n_kept, self.run.n_flows))
 
     def copies(self):
         """Size of each live well's signal relative to a typical one, -1 elsewhere: float32 (rows, cols)."""
@@ -170,7 +191,7 @@ class SignalFitter:
 
     def _images(self, flows):
         rows, cols = self.beads.block.slices
-        read = partial(read_image, self.run, rows=rows, cols=cols)
+        read = partial(read_image, self.run, conditioning=self.beads.conditioning, rows=rows, cols=cols)
         images = map_blocks(self._executor, read, self.run.awaited(flows), in_flight=2)
         # One image is read ahead while the one before is measured.
         for flow, image in zip(flows, images, strict=True):
@@ -182,30 +203,55 @@ class SignalFitter:
             self.dc_levels[flow] = _percentiles(image.frames[0])
             yield flow, image
 
-    def _each(self, work):
-        return map_blocks(self._executor, work, range(len(self.regions)))
+    def _regions_of(self, flows, work):
+        """Yield each flow and ``work(index, flow, image)`` of every region.
+
+        One flow is being worked at while the one before is in the caller's hands.
+        """
+        n_parts = 2 * getattr(self._executor, "_max_workers", 1)
+        parts = [range(part, len(self.regions), n_parts) for part in range(min(n_parts, len(self.regions)))]
+
+        def some(part, flow, image, former):
+            # Regions are followed from flow to flow; of the flow before, the part was begun earlier.
+            if former:
+                former.result()
+            return [work(index, flow, image) for index in part]
+
+        def gathered(futures):
+            results: list = [None] * len(self.regions)
+            for part, future in zip(parts, futures, strict=True):
+                results[part.start :: n_parts] = future.result()
+            return results
+
+        waiting: deque = deque()
+        before: list = [None] * len(parts)
+        for flow, image in self._images(flows):
+            before = [
+                self._executor.submit(some, part, flow, image, former)
+                for part, former in zip(parts, before, strict=True)
+            ]
+            waiting.append((flow, before))
+            if len(waiting) > 1:
+                former, futures = waiting.popleft()
+                yield former, gathered(futures)
+        for former, futures in waiting:
+            yield former, gathered(futures)
 
     def _sample_wells(self, region, n_flows):
         """Wells of a region that it is learned from: live ones evenly over the region, and duds."""
         n_frames = len(region.frame_weight)
-        affordable = SAMPLE_BYTES // (2 * n_frames * n_flows * max(len(self.regions), 1))
+        affordable = SAMPLE_BYTES // (4 * n_frames * n_flows * max(len(self.regions), 1))
         most = int(np.clip(affordable, 60, self.options.learning_wells))
         live = _evenly(np.flatnonzero(region.flags & WellFlag.LIVE), most)
         duds = _evenly(np.flatnonzero(region.flags & WellFlag.DUD), max(most // 4, 15))
         return np.sort(np.concatenate([live, duds]))
 
-    def _cut_sample(self, index, image, samples):
+    def _cut_sample(self, index, flow, image, samples):
         frames = cut_frames(image, self.beads.tiles[index])
-        return np.ascontiguousarray(frames[:, samples[index]]), self._empty(index, frames)
-
-    def _empty(self, index, frames):
-        """Mean empty trace of a region in a flow, counts above its first frame; None without any empty well."""
-        wells = self.references[index]
-        wells = wells[~find_pinned(np.ascontiguousarray(frames[:, wells]))]
-        if not len(wells):
-            return None
-        rising = (frames[:, wells] - frames[:1, wells]).astype(np.float32)
-        return sharpened(rising.mean(axis=1, dtype=np.float64), self.blurs[index])
+        traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
+        wells = self.references[index] & ~pinned
+        empty = sharpened(traces[:, wells].mean(axis=1, dtype=np.float64), self.blurs[index]) if wells.any() else None
+        return np.take(traces, samples[index], axis=1), empty
 
     def _learn_one(self, index, samples, frames, empties):
         region = self.regions[index]
@@ -214,13 +260,17 @@ class SignalFitter:
             return None
         bases = self.run.flow_order.bases[: len(frames[index])]
         return learn_region(
-            RegionSample(self.clock, samples[index], frames[index], empties[index], bases, self.keys), region
+            RegionSample(self.mergings[index].merged, samples[index], frames[index], empties[index], bases, self.keys),
+            region,
         )
 
     def _learn_from_keys(self):
         """Learn cross-talk and the size of every live well's signal from the flows of the keys."""
         n_flows = min(max(key.n_flows for key in self.keys) + FLOWS_BEYOND_KEY, self.run.n_flows)
-        raw = np.array([self._measure(flow, image) for flow, image in self._images(range(n_flows))])
+        measured = [raw for _, raw in self._measure(range(n_flows))]
+        # They are measured once.
+        self._kept = dict(enumerate(measured))
+        raw = np.array(measured)
         library = self.beads.mask.matches(WellFlag.LIB) & (self.first_pinned >= n_flows)
         if self.options.cross_talk:
             self.cross_talk = learn_cross_talk(raw, self.live, library, self.keys[0])
@@ -229,59 +279,79 @@ class SignalFitter:
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
             wells = self.beads.mask.matches(flag)
             self.size[wells] = np.maximum(key_gain(raw[:, wells], key), 0.05)
+        log_size, log_tau = np.log(self.size), np.log(self.beads.time_constant_s)
+        self._bends = [
+            model and model.scale.bends(log_size[tile.slices], log_tau[tile.slices])
+            for tile, model in zip(self.beads.tiles, self.models, strict=True)
+        ]
 
     def _clear(self, flow, raw, levels):
         """Signals of a flow without what neighbours add, and without what 0-mers show."""
         if self.cross_talk:
             raw = without_cross_talk(raw, self.live, self.cross_talk, self.beads.tiles)
-        for tile, region, model, level in zip(self.beads.tiles, self.regions, self.models, levels, strict=True):
-            if model is not None:
+        for index, (tile, level) in enumerate(zip(self.beads.tiles, levels, strict=True)):
+            placed = self._placed[index]
+            if placed is not None:
                 inside = raw[tile.slices]
-                usable = (self.first_pinned[tile.slices] > flow).ravel()
-                silent = np.flatnonzero(self._silent(flow, region.flags) & usable)
-                place = region.fit.log_tau - model.mean_log_tau
-                level.follow(inside.ravel()[silent], place[silent])
-                measured = ((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0) & usable
-                inside -= np.where(measured, level.at(place), 0).reshape(inside.shape)
+                values = inside.ravel()[placed.wells]
+                usable = (self.first_pinned[tile.slices] > flow).ravel()[placed.wells]
+                silent = self._silent(flow, self.regions[index].flags[placed.wells]) & usable
+                expected = self._leftover(flow, self.regions[index].flags[placed.wells])
+                expected *= self.size[tile.slices].ravel()[placed.wells]
+                level.follow((values - expected)[silent], placed.place[silent])
+                cleared = np.zeros(inside.size, np.float32)
+                cleared[placed.wells] = values - np.where(usable, level.at(placed.place), 0)
+                raw[tile.slices] = cleared.reshape(inside.shape)
         return raw
 
     def _silent(self, flow, flags):
         """Wells of a region that take no base in a flow, by their key or because they are duds."""
-        silent = (flags & WellFlag.DUD) > 0
+        kinds = WellFlag.DUD
         for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
             if flow in key.zeros:
-                silent |= (flags & flag) > 0
-        return silent
+                kinds |= flag
+        return (flags & np.uint16(kinds)) > 0
 
-    def _measure(self, flow, image):
-        raw = np.zeros(self.shape, np.float32)
-        work = partial(self._measure_one, flow=flow, image=image)
-        for index, values in enumerate(self._each(work)):
-            raw[self.beads.tiles[index].slices] = values
-        return raw
+    def _leftover(self, flow, flags):
+        """What phasing typically leaves in a flow of the key of each well, bases."""
+        leftover = np.zeros(len(flags), np.float32)
+        for flag, key in zip((WellFlag.LIB, WellFlag.TF), self.keys, strict=False):
+            if flow < key.n_flows:
+                leftover[(flags & flag) > 0] = key.leftover[flow]
+        return leftover
+
+    def _measure(self, flows):
+        """Yield flows and their signals as they come; wells that pin are marked."""
+        for flow, found in self._regions_of(flows, self._measure_one):
+            raw = np.zeros(self.shape, np.float32)
+            for tile, (values, pinned) in zip(self.beads.tiles, found, strict=True):
+                first = self.first_pinned[tile.slices]
+                first[pinned.reshape(first.shape) & (first > flow)] = flow
+                raw[tile.slices] = np.where(first <= flow, 0, values.reshape(first.shape))
+            yield flow, raw
 
     def _measure_one(self, index, flow, image):
-        tile, region, model = self.beads.tiles[index], self.regions[index], self.models[index]
-        frames = cut_frames(image, tile)
-        pinned = find_pinned(frames)
-        first = self.first_pinned[tile.slices]
-        first[pinned.reshape(first.shape)] = np.minimum(first[pinned.reshape(first.shape)], flow)
-        values = np.zeros(len(region.flags), np.float32)
-        empty = self._empty(index, frames)
-        if model is not None and empty is not None:
-            plan = model.plans[self.run.flow_order.bases[flow]]
-            wells = np.flatnonzero((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0)
-            part = np.ascontiguousarray(frames[:, wells])
-            values[wells] = np.nan_to_num(plan.amplitudes(part, empty, region.fit.at(wells), model.mean_log_tau))
-        values[(first <= flow).ravel()] = 0
-        return values.reshape(first.shape)
+        tile, model, merging = self.beads.tiles[index], self.models[index], self.mergings[index]
+        plan = model.plans[self.run.flow_order.bases[flow]] if model else None
+        basis = merging.spread(plan.basis) if plan else np.zeros((N_VECTORS, self.clock.n_frames))
+        taken = take_in(cut_frames(image, tile), basis, PINNED_LOW, PINNED_HIGH, self.references[index])
+        values = np.zeros(len(taken.pinned), np.float32)
+        if plan and taken.mean is not None:
+            empty = sharpened(merging.merge(taken.mean), self.blurs[index])
+            placed, drift = self._placed[index], self._drifts[index]
+            found = np.nan_to_num(plan.combined(taken.projections, empty, placed, drift.state))
+            values[placed.wells] = found
+            silent = self._silent(flow, self.regions[index].flags[placed.wells])
+            quiet = quiet_wells(found, self.size[tile.slices].ravel()[placed.wells], silent)
+            drift.follow(plan.drift_seen(taken.projections, empty, placed.at(quiet), drift.state))
+        return values, taken.pinned
 
     def _scaled(self, flow, raw):
         signal = np.where(self.live, raw / self.size, np.float32(0))
         nuc = self.run.flow_order.bases[flow]
-        for tile, model in zip(self.beads.tiles, self.models, strict=True):
+        for tile, model, bends in zip(self.beads.tiles, self.models, self._bends, strict=True):
             if model is not None:
-                signal[tile.slices] = model.scale.length(signal[tile.slices], nuc)
+                signal[tile.slices] = model.scale.length(signal[tile.slices], nuc, bends)
         return signal
 
 
@@ -304,7 +374,3 @@ def _noise_groups(options, block, chip_row):
     if options.comparator_noise:
         found.append(comparator_groups(shape, max(chip_row, 0) + block.row))
     return found
-
-
-def _references(region):
-    return np.flatnonzero(region.flags & WellFlag.REFERENCE)

@@ -6,9 +6,11 @@ matrices of shape (n_frames, n_frames), made once per run.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
+
+from ionanalysis._core import fits as kernels
 
 FINE_STEPS = 4
 """Fine steps per base frame."""
@@ -69,23 +71,16 @@ class FrameClock:
         -------
         ndarray of shape (n_fine, n_delays) or (n_fine, n_delays, n_traces), float64
         """
-        from scipy.interpolate import CubicSpline
-
         trace = np.asarray(trace, float)
-        widths = np.diff(self.edges_s).reshape(-1, *[1] * (trace.ndim - 1))
-        integral = np.concatenate([np.zeros((1, *trace.shape[1:])), np.cumsum(trace * widths, axis=0)])
-        spline = CubicSpline(self.edges_s, integral, bc_type="natural")
-        # Averages over fine steps, not values at their middles: frame averages then come back exactly.
-        edges = np.arange(sum(self.counts) * FINE_STEPS + 1) * self.step_s
-        times = edges[:, None] - np.asarray(delays_s)
-        inside = np.clip(times, 0, self.edges_s[-1])
-        beyond = (times - inside).reshape(*times.shape, *[1] * (trace.ndim - 1))
-        ends = np.where(beyond < 0, trace[0], trace[-1])
-        return np.diff(spline(inside) + beyond * ends, axis=0) / self.step_s
-
-    def fine_mixture(self, delays_s, shares):
-        """Matrix from a trace to the mean of its delayed copies on the fine grid: (n_fine, n_frames), float64."""
-        return np.einsum("fdt,d->ft", self.fine(np.eye(self.n_frames), delays_s), shares)
+        undelayed = _fine_operator(self) @ trace
+        out = np.empty((len(undelayed), len(delays_s), *trace.shape[1:]))
+        for place, delay in enumerate(delays_s):
+            steps = round(delay / self.step_s)
+            if abs(steps * self.step_s - delay) < 1e-9:
+                _shift(undelayed, steps, trace, out[:, place])
+            else:
+                out[:, place] = _delay_operator(self, float(delay)) @ trace
+        return out
 
     def averaged(self, fine):
         """Frame averages of traces on the fine grid (axis 0)."""
@@ -97,6 +92,29 @@ class FrameClock:
         """The same trace `delay_s` later."""
         return self.averaged(self.fine(trace, [delay_s])[:, 0])
 
+    def low_passed(self, fine, taus_s):
+        """Frame averages of traces on the fine grid behind first-order low-passes.
+
+        Exact for straight segments between samples; a constant equal to the first sample lies before it.
+
+        Parameters
+        ----------
+        fine : ndarray of shape (n_fine, ...), float64
+        taus_s : array_like of shape (n_taus,)
+            Time constants, seconds.
+
+        Returns
+        -------
+        ndarray of shape (n_taus, n_frames, ...), float64
+        """
+        taus_s = np.asarray(taus_s, float)
+        decay = np.exp(-self.step_s / taus_s)
+        flat = np.ascontiguousarray(fine).reshape(len(fine), -1)
+        means = np.empty((len(taus_s), self.n_frames, flat.shape[1]))
+        steps = np.array(self.counts, np.int32) * FINE_STEPS
+        kernels.low_pass_means(flat, decay, taus_s / self.step_s * (1 - decay), steps, means)
+        return means.reshape(*means.shape[:2], *fine.shape[1:])
+
     def buffered(self, trace, tau_s, tau_empty_s, delays_s=(0.0,)):
         """Trace of a well of time constant `tau_s` from that of an empty well, once for each delay.
 
@@ -107,38 +125,92 @@ class FrameClock:
         -------
         ndarray of shape (n_frames, n_delays) or (n_frames, n_delays, n_traces), float64
         """
-        return self.buffered_fine(self.fine(trace, delays_s), tau_s, tau_empty_s)
-
-    def buffered_fine(self, fine, tau_s, tau_empty_s):
-        """`buffered()` for traces on the fine grid already."""
-        ratio = tau_empty_s / tau_s
-        return self.averaged(ratio * fine + (1 - ratio) * lowpass(fine, tau_s, self.step_s))
+        fine, ratio = self.fine(trace, delays_s), tau_empty_s / tau_s
+        return ratio * self.averaged(fine) + (1 - ratio) * self.low_passed(fine, [tau_s])[0]
 
     def released(self, hydrogen, tau_s, delays_s=(0.0,)):
         """Trace of hydrogen released so far, in a well of time constant `tau_s`, once for each delay.
 
         The well loses what it buffers: ``V = h - lowpass(h)`` (sigproc.md 5.5, red response).
         """
-        return self.released_fine(self.fine(hydrogen, delays_s), tau_s)
-
-    def released_fine(self, fine, tau_s):
-        """`released()` for hydrogen on the fine grid already."""
-        return self.averaged(fine - lowpass(fine, tau_s, self.step_s))
+        fine = self.fine(hydrogen, delays_s)
+        return self.averaged(fine) - self.low_passed(fine, [tau_s])[0]
 
 
-def lowpass(signal, tau_s, step_s):
-    """First-order low-pass along axis 0, exact for straight segments between samples.
+def _shift(undelayed, steps, trace, out):
+    """Delay a trace on the fine grid by whole steps; its ends are held."""
+    steps = max(min(steps, len(out)), -len(out))
+    if steps >= 0:
+        out[:steps] = trace[0]
+        out[steps:] = undelayed[: len(out) - steps]
+    else:
+        out[:steps] = undelayed[-steps:]
+        out[steps:] = trace[-1]
 
-    >>> lowpass(np.array([0.0, 0.0, 1.0, 1.0]), 1.0, 0.5).round(4)
-    array([0.    , 0.    , 0.2131, 0.5227])
+
+@lru_cache(maxsize=16)
+def _fine_operator(clock):
+    """Matrix from a trace to the fine grid, (n_fine, n_frames)."""
+    return _spline_operator(clock, 0.0)
+
+
+@lru_cache(maxsize=64)
+def _delay_operator(clock, delay_s):
+    """Matrix from a trace to its delayed copy on the fine grid, (n_fine, n_frames)."""
+    return _spline_operator(clock, delay_s)
+
+
+def _spline_operator(clock, delay_s):
+    """See `FrameClock.fine`."""
+    from scipy.interpolate import CubicSpline
+
+    trace = np.eye(clock.n_frames)
+    passed = np.cumsum(trace * np.diff(clock.edges_s)[:, None], axis=0)
+    integral = np.concatenate([np.zeros((1, clock.n_frames)), passed])
+    spline = CubicSpline(clock.edges_s, integral, bc_type="natural")
+    # Averages over fine steps, not values at their middles: frame averages then come back exactly.
+    times = np.arange(sum(clock.counts) * FINE_STEPS + 1) * clock.step_s - delay_s
+    inside = np.clip(times, 0, clock.edges_s[-1])
+    beyond = (times - inside)[:, None]
+    ends = np.where(beyond < 0, trace[0], trace[-1])
+    return np.diff(spline(inside) + beyond * ends, axis=0) / clock.step_s
+
+
+BLUR_RANGE_S = 0.3
+"""Delays that a mean trace may be blurred by, seconds."""
+
+
+@lru_cache(maxsize=16)
+def blur_operators(clock):
+    """Matrices that delay a trace by whole steps of the fine grid, up to `BLUR_RANGE_S` either way.
+
+    Returns
+    -------
+    ndarray of shape (n_delays, n_frames, n_frames), float64
+        The middle one delays by nothing.
     """
-    from scipy.signal import lfilter
+    n_side = round(BLUR_RANGE_S / clock.step_s)
+    delays = clock.step_s * np.arange(-n_side, n_side + 1)
+    return np.array([clock.averaged(clock.fine(np.eye(clock.n_frames), [delay])[:, 0]) for delay in delays])
 
-    decay = np.exp(-step_s / tau_s)
-    ramp = tau_s / step_s * (1 - decay)
-    # The state that a constant equal to the first sample leaves behind.
-    out, _ = lfilter([1 - ramp, ramp - decay], [1.0, -decay], signal, axis=0, zi=ramp * signal[:1])
-    return out
+
+def ramp_operator(clock, onset_s):
+    """Matrix from a trace to the straight line that it follows before `onset_s`, 0 in the first frame.
+
+    Drift of all pixels during a flow is electrical, and passes by the buffers of the wells.
+
+    Returns
+    -------
+    ndarray of shape (n_frames, n_frames), float64
+        All 0 where fewer than three frames lie before `onset_s`.
+    """
+    before = clock.edges_s[1:] <= onset_s
+    if np.count_nonzero(before) < 3:
+        return np.zeros((clock.n_frames, clock.n_frames))
+    weight = np.where(before, clock.counts, 0.0)
+    centred_s = clock.mid_s - weight @ clock.mid_s / weight.sum()
+    slope = weight * centred_s / (weight @ centred_s**2)
+    return np.outer(clock.mid_s - clock.mid_s[0], slope)
 
 
 def hinge_t0(trace, times_ms, base_ms, *, width, slopes, latest_ms=3000.0):
@@ -184,6 +256,7 @@ def hinge_t0(trace, times_ms, base_ms, *, width, slopes, latest_ms=3000.0):
 
 
 def _line(x, y):
-    slope, intercept = np.polyfit(x - x.mean(), y, 1)
-    line = slope, intercept - slope * x.mean()
-    return line, float(((line[0] * x + line[1] - y) ** 2).sum())
+    """Slope and intercept of the least-squares line, and the sum of squares that it leaves."""
+    along, across = x - x.mean(), y - y.mean()
+    slope = along @ across / (along @ along)
+    return (slope, y.mean() - slope * x.mean()), float(((across - slope * along) ** 2).sum())

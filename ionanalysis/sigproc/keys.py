@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+TYPICAL_CF, TYPICAL_IE = 0.008, 0.0065
+"""Carry-forward and incomplete extension that 0-mers of a key are corrected for: between good and bad runs'."""
+
 
 @dataclass(frozen=True)
 class KeyFlows:
@@ -15,10 +18,13 @@ class KeyFlows:
         Bases of the key.
     expected : ndarray of shape (n_key_flows,), int16
         Bases per flow up to the flow before that of the last base, which may merge with the insert.
+    leftover : ndarray of shape (n_key_flows,), float64
+        What phasing typically leaves in flows that take no base, in bases; 0 in the others.
     """
 
     sequence: str
     expected: np.ndarray
+    leftover: np.ndarray
 
     @classmethod
     def of(cls, flow_order, sequence):
@@ -28,7 +34,9 @@ class KeyFlows:
         >>> KeyFlows.of(FlowOrder("TACG", 40), "TCAG").expected
         array([1, 0, 1, 0, 0, 1, 0], dtype=int16)
         """
-        return cls(sequence, flow_order.key_flowgram(sequence)[:-1])
+        expected = flow_order.key_flowgram(sequence)[:-1]
+        phased = _phased(sequence, flow_order.letters[: len(expected)])
+        return cls(sequence, expected, np.where(expected == 0, phased, 0.0))
 
     @property
     def n_flows(self):
@@ -43,6 +51,22 @@ class KeyFlows:
     def ones(self):
         """Flows in which it takes some."""
         return np.flatnonzero(self.expected > 0)
+
+
+def _phased(sequence, letters):
+    """Signal of a sequence in each flow under typical phasing (basecaller.md 4.1), without what follows it."""
+    strands = np.zeros(len(sequence) + 1)
+    strands[0] = 1.0
+    present = dict.fromkeys(sequence, 0.0)
+    signal = np.zeros(len(letters))
+    for flow, letter in enumerate(letters):
+        present = {nuc: TYPICAL_CF * share for nuc, share in present.items()} | {letter: 1.0}
+        for base, nuc in enumerate(sequence):
+            taken = strands[base] * present[nuc] * (1 - TYPICAL_IE)
+            strands[base] -= taken
+            strands[base + 1] += taken
+            signal[flow] += taken
+    return signal
 
 
 def common_zeros(keys):

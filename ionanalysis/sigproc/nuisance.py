@@ -51,11 +51,16 @@ class NuisanceFit:
         """Add residuals (n_wells, n_frames), root-weighted and `centred`; `kind` 0 of 0-mers, 1 of 1-mers."""
         if not len(left):
             return
-        left = left.astype(float)
         # A few odd wells (half empty, mixed, no 0-mers after all) must not tell what all are like.
-        energy = (left**2).sum(axis=1)
+        energy = np.einsum("wf,wf->w", left, left)
         left = left[energy <= _MOST_ENERGY * np.median(energy)]
-        self.covariances[kind].append((len(left), left.T @ left))
+        self.covariances[kind].append((len(left), (left.T @ left).astype(float)))
+
+    def copy(self):
+        """One that gathers more while this one stays as it is."""
+        other = NuisanceFit(self.weight)
+        other.covariances = [list(part) for part in self.covariances]
+        return other
 
     def solve(self, white):
         """The `Nuisance`; `white` is the noise where there are too few residuals to tell."""

@@ -1,11 +1,12 @@
 """Bead finding in one region: how each well responds, and which key it shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ionanalysis.io.mask import WellFlag
-from ionanalysis.sigproc.empties import mean_empty, sort_wells, stacked, stacked_table, wide_grid
+from ionanalysis.sigproc.empties import blur_matrix, sharpened, sort_wells, stacked, wide_grid
+from ionanalysis.sigproc.family import BackgroundFamily
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import common_zeros, score_key
 from ionanalysis.sigproc.wellfit import Prior, WellFit, centred, fit_wells
@@ -76,6 +77,15 @@ class RegionBeads:
     noise: float
     key_traces: np.ndarray
 
+    def with_stored_frames(self, merging):
+        """The same for stored frames instead of merged ones (`FrameMerging`)."""
+        weight, traces = merging.spread(self.frame_weight), merging.interpolated(self.key_traces)
+        return replace(self, frame_weight=weight, key_traces=traces)
+
+    def with_merged_frames(self, merging):
+        """The same for merged frames, as far as signals need it."""
+        return replace(self, frame_weight=merging.merge_weight(self.frame_weight))
+
 
 def find_region_beads(traces, keys, options):
     """Find the beads of one region.
@@ -103,12 +113,18 @@ def find_region_beads(traces, keys, options):
         if image.separation > 0:
             probability = image.bead_probability
     empty = _references(probability, sorting, usable)
-    model = _Backgrounds(traces, empty, sorting)
-    amplitudes, floor = _key_amplitudes(model, keys, sorting.fit, usable, empty)
-    scores = [score_key(amplitudes, key, floor) for key in keys]
-    signal, snr = np.array([s.signal for s in scores]), np.array([s.snr for s in scores])
-    key_index = _winning_key(signal, snr, probability, usable, options)
-    fit = _refit(model, keys, key_index, sorting)
+    for _ in range(2):
+        model = _Backgrounds(traces, empty, sorting)
+        amplitudes, floor, template = _key_amplitudes(model, keys, sorting.fit, usable, empty)
+        scores = [score_key(amplitudes, key, floor) for key in keys]
+        signal, snr = np.array([s.signal for s in scores]), np.array([s.snr for s in scores])
+        key_index = _winning_key(signal, snr, empty, usable, options)
+        # Beads that follow the bulk as fast as empties do must not pass for them: their signal would be background.
+        found = empty & (key_index < 0)
+        if np.count_nonzero(empty & ~found) < 0.01 * np.count_nonzero(empty) or not found.any():
+            break
+        empty = found
+    fit = _refit(model, keys, key_index, signal, template, sorting)
     flags = _flags(key_index, probability, usable, traces.pinned, fit, options)
     traces_by_key = np.array([model.sum_of(np.flatnonzero(key_index == index)) for index in range(len(keys))])
     return RegionBeads(
@@ -145,44 +161,63 @@ def _references(probability, sorting, usable):
     return empty
 
 
+MOST_LEARNED = 500
+"""Wells that the first template of a region is learned from."""
+
+
 class _Backgrounds:
     """Traces of the key flows beside what bulk alone would give."""
 
     def __init__(self, traces, empty, sorting):
         self.flows, self.clock, self.weight = traces.flows, traces.clock, sorting.frame_weight
         self.tau_empty_s = sorting.tau_empty_s
-        self.grid = wide_grid(self.tau_empty_s)
+        self.grid = wide_grid(self.clock, self.tau_empty_s)
         self.fit = sorting.fit
-        self.means = [mean_empty(flow, empty, self.fit.delay_s, traces.clock) for flow in traces.flows]
+        self.places = self.grid.place(self.fit.log_tau, self.fit.delay_s)
+        blur = blur_matrix(self.fit.delay_s[empty], self.clock)
+        self.means = [sharpened(flow[:, empty].mean(axis=1, dtype=np.float64), blur) for flow in self.flows]
+        self.tables = [self.grid.buffered(self.clock, mean, self.tau_empty_s) for mean in self.means]
 
-    def residual(self, flow):
-        """What a flow has beyond its background, `centred`: float32 (n_wells, n_frames)."""
-        table = stacked_table(self.grid, self.clock, [self.means[flow]], self.tau_empty_s, self.weight)
-        background = self.grid.place(self.fit.log_tau, self.fit.delay_s).read(table).T
-        return stacked([self.flows[flow]], self.weight) - self.fit.gain[:, None].astype(np.float32) * background
+    def residual(self, flow, wells):
+        """What a flow has beyond its background in some wells, `centred`: float32 (n_wells, n_frames)."""
+        background = self.places.at(wells).read(centred(self.tables[flow], self.weight)).T
+        return (
+            stacked([self.flows[flow][:, wells]], self.weight)
+            - self.fit.gain[wells, None].astype(np.float32) * background
+        )
+
+    def along(self, flow, template):
+        """Products of all wells' residuals with a template, `centred`: (n_wells,)."""
+        root = np.sqrt(self.weight)
+        # What `centred` takes off traces is taken off the template.
+        vector = template * root - self.weight * (template @ root) / self.weight.sum()
+        background = self.places.read((self.tables[flow] @ vector)[:, :, None])[0]
+        return vector.astype(np.float32) @ self.flows[flow] - self.fit.gain * background
 
     def sum_of(self, wells):
         """Sum over wells of what each flow has beyond the background, from the level of the first frames."""
+        share = self.places.at(wells).sums(self.fit.gain[wells], self.grid.shape)
         sums = []
-        for flow, mean in zip(self.flows, self.means, strict=True):
-            table = self.grid.buffered(self.clock, mean, self.tau_empty_s)
-            background = self.grid.place(self.fit.log_tau[wells], self.fit.delay_s[wells]).read(table)
-            left = flow[:, wells].sum(axis=1, dtype=float) - background.astype(float) @ self.fit.gain[wells]
+        for flow, table in zip(self.flows, self.tables, strict=True):
+            left = flow[:, wells].sum(axis=1, dtype=float) - np.tensordot(share, table, 2)
             sums.append(left - left[: max(1, len(left) // 20)].mean())
         return sums
 
 
 def _key_amplitudes(model, keys, fit, usable, empty):
-    """Amplitude of each key flow and well with a common template, in counts at its peak, and its noise."""
+    """Amplitude of each key flow and well with a common template, in counts at its peak; its noise; the template."""
     n_flows = max(key.n_flows for key in keys)
-    residuals = [model.residual(flow) for flow in range(n_flows)]
+    some = np.flatnonzero(usable)
+    some = some[:: max(1, len(some) // MOST_LEARNED)]
+    residuals = [model.residual(flow, some) for flow in range(n_flows)]
     template = first_template(model, fit, usable)
     for _ in range(2):
         amplitudes = np.array([left @ template for left in residuals]) / (template @ template)
-        floor = _scatter(amplitudes, empty if empty.sum() >= 10 else usable)
-        template = _learned_template(residuals, amplitudes, keys, floor, usable, template, model.weight)
-    amplitudes = np.array([left @ template for left in residuals]) / (template @ template)
-    return amplitudes, _scatter(amplitudes, empty if empty.sum() >= 10 else usable)
+        chosen = empty[some]
+        floor = _scatter(amplitudes, chosen if chosen.sum() >= 10 else np.ones(len(some), bool))
+        template = _learned_template(residuals, amplitudes, keys, floor, template, model.weight)
+    amplitudes = np.array([model.along(flow, template) for flow in range(n_flows)]) / (template @ template)
+    return amplitudes, _scatter(amplitudes, empty if empty.sum() >= 10 else usable), template
 
 
 def first_template(model, fit, usable):
@@ -200,11 +235,11 @@ def _scatter(amplitudes, wells):
     return float(1.4826 * np.median(np.abs(chosen - np.median(chosen, axis=0))) + 1e-6)
 
 
-def _learned_template(residuals, amplitudes, keys, floor, usable, template, weight):
+def _learned_template(residuals, amplitudes, keys, floor, template, weight):
     total, mass = np.zeros(len(template)), 0.0
     for key in keys:
         score = score_key(amplitudes, key, floor)
-        good = usable & (score.snr > 5) & (score.signal > 5 * floor)
+        good = (score.snr > 5) & (score.signal > 5 * floor)
         if not good.any():
             continue
         good &= score.signal > 0.5 * np.quantile(score.signal[good], 0.9)
@@ -218,8 +253,24 @@ def _learned_template(residuals, amplitudes, keys, floor, usable, template, weig
     return total / max(peak, 1e-9)
 
 
-def _winning_key(signal, snr, probability, usable, options):
-    """Index of the key a well shows, -1 for none."""
+_KEY_SDS = 4.5
+"""Key signal of a live well above what empties show, in standard deviations of theirs."""
+
+_LEAST_KEY_FRACTION = 0.12
+"""Least key signal of a live well relative to the median of its kind, however little empties scatter."""
+
+
+def _winning_key(signal, snr, empty, usable, options):
+    """Index of the key a well shows, -1 for none.
+
+    Parameters
+    ----------
+    signal, snr : ndarray of shape (n_keys, n_wells)
+    empty : ndarray of shape (n_wells,), bool
+        Wells whose signal, noise and what leaks from neighbours, is none of theirs.
+    usable : ndarray of shape (n_wells,), bool
+    options : BeadfindOptions
+    """
     least_snr = np.array([options.library_min_snr] + [options.tf_min_snr] * (len(snr) - 1))
     best = snr.argmax(axis=0)
     wells = np.arange(snr.shape[1])
@@ -228,28 +279,38 @@ def _winning_key(signal, snr, probability, usable, options):
         sure = shows & (best == index) & (snr[index] >= 6)
         if sure.any():
             typical = np.median(signal[index][sure])
-            # What leaks from neighbours into an empty well looks like a weak key.
-            fraction = np.where(probability < 0.05, 0.5, options.min_key_fraction)
-            shows &= (best != index) | (signal[index] >= fraction * typical)
+            least = options.min_key_fraction * typical
+            if np.count_nonzero(empty) >= 10:
+                level = np.median(signal[index][empty])
+                spread = 1.4826 * np.median(np.abs(signal[index][empty] - level))
+                least = min(least, max(level, 0.0) + max(_KEY_SDS * spread, _LEAST_KEY_FRACTION * typical))
+            shows &= (best != index) | (signal[index] >= least)
     return np.where(shows, best, -1)
 
 
-def _refit(model, keys, key_index, sorting):
-    """Response of each well from all flows in which its kind takes no base."""
+def _refit(model, keys, key_index, signal, template, sorting):
+    """Response of each well from all flows in which its kind takes no base, less what phasing leaves in them."""
     n_flows = min(key.n_flows for key in keys)
     gain, log_tau = model.fit.gain.copy(), model.fit.log_tau.copy()
     residual, delay = model.fit.residual.copy(), model.fit.delay_s.copy()
+    base = template / np.sqrt(np.where(model.weight > 0, model.weight, np.inf))
     for index in range(-1, len(keys)):
         wells = np.flatnonzero(key_index == index)
         zeros = keys[index].zeros if index >= 0 else np.arange(n_flows)
         if not len(wells) or not len(zeros):
             continue
-        means = [model.means[flow] for flow in zeros]
-        table = stacked_table(model.grid, model.clock, means, model.tau_empty_s, model.weight)
-        traces = stacked([model.flows[flow][:, wells] for flow in zeros], model.weight)
-        start = model.fit.at(wells)
-        prior = Prior(start, gain_sd=0.05, log_tau_sd=0.3, delay_sd_s=DELAY_SD_S)
-        found = fit_wells(model.grid, table, traces, prior=prior, noise=max(sorting.noise, 1e-3))
+        only = model.tau_empty_s, model.tau_empty_s
+        family = BackgroundFamily.of([model.means[flow] for flow in zeros], model.clock, model.weight, only)
+        grid, table = family.table(model.tau_empty_s)
+        flows = [model.flows[flow][:, wells] for flow in zeros]
+        if index >= 0:
+            left = np.outer(base, signal[index, wells]).astype(np.float32)
+            flows = [
+                trace - np.float32(keys[index].leftover[flow]) * left for trace, flow in zip(flows, zeros, strict=True)
+            ]
+        seen = family.seen(flows, model.weight)
+        prior = Prior(model.fit.at(wells), gain_sd=0.05, log_tau_sd=0.3, delay_sd_s=DELAY_SD_S)
+        found = fit_wells(grid, table, seen, prior=prior, noise=max(sorting.noise, 1e-3))
         gain[wells], log_tau[wells], residual[wells], delay[wells] = (
             found.gain,
             found.log_tau,

@@ -9,7 +9,7 @@ from ionanalysis.errors import InputError, NoLiveBeadsError
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.run import Run
-from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, find_beads, region_tiles
+from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, find_beads, read_image, region_tiles
 from ionanalysis.sigproc.empties import blur_matrix, sharpened
 from ionanalysis.sigproc.fit import SignalFitter
 from ionanalysis.sigproc.fit_values import at_frames
@@ -92,7 +92,9 @@ class RegionView:
         beads = self.signals.beads
         tau, delay, gain = (float(values[place]) for values in (beads.time_constant_s, beads.delay_s, beads.gain))
         rows, cols = slice(row, row + 1), slice(col, col + 1)
-        frames = np.array([_frames(self.run, flow, rows, cols)[:, 0] for flow in range(self.run.n_flows)], float)
+        frames = np.array(
+            [_frames(self.run, flow, beads.conditioning, rows, cols)[:, 0] for flow in range(self.run.n_flows)], float
+        )
         trace = frames - frames[:, :1]
         bulk = self.clock.buffered(self.empties.T, tau, float(beads.tau_empty_s[0]), [delay])[:, 0].T
         dark, released = self._shapes(tau, delay)
@@ -172,7 +174,12 @@ def view_region(run, row, col, *, beadfind=None, options=None, n_threads=None, p
         raise NoLiveBeadsError(f"{run.path}: the region {block} has too few live or empty wells to learn from.")
     chosen = beads.mask.matches(WellFlag.REFERENCE).ravel()
     blur = blur_matrix(beads.delay_s.ravel()[chosen], clock)
-    empties = np.array([_empty_trace(_frames(run, flow, *block.slices), chosen, blur) for flow in range(run.n_flows)])
+    empties = np.array(
+        [
+            _empty_trace(_frames(run, flow, beads.conditioning, *block.slices), chosen, blur)
+            for flow in range(run.n_flows)
+        ]
+    )
     return RegionView(run, block, clock, signals, empties, model)
 
 
@@ -192,7 +199,7 @@ def _empty_trace(frames, chosen, blur):
     return sharpened((frames - frames[:1])[:, seen].mean(axis=1, dtype=np.float64), blur)
 
 
-def _frames(run, flow, rows, cols):
-    """Frames of a window, wells side by side: int16 of shape (n_frames, n_wells)."""
-    image = run.flow(flow, rows, cols)
+def _frames(run, flow, conditioning, rows, cols):
+    """Corrected frames of a window, wells side by side: int16 of shape (n_frames, n_wells)."""
+    image = read_image(run, flow, conditioning, rows, cols)
     return image.frames.reshape(image.n_frames, -1)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis._core import traces as kernels
-from ionanalysis.sigproc.frames import lowpass
 
 
 @dataclass(frozen=True)
@@ -29,77 +28,88 @@ class ResponseGrid:
 
     @classmethod
     def covering(cls, log_tau_range, delay_range, *, log_tau_step=0.08, delay_step_s=0.02):
-        """Grid over both ranges with a margin of one node on each side."""
-        return cls(_nodes(log_tau_range, log_tau_step), _nodes(delay_range, delay_step_s))
+        """Grid over both ranges with a margin of one node on each side; delays are whole steps."""
+        middle = round(sum(delay_range) / 2 / delay_step_s) * delay_step_s
+        half = max(delay_range[1] - middle, middle - delay_range[0])
+        return cls(_nodes(log_tau_range, log_tau_step), _nodes((middle - half, middle + half), delay_step_s))
 
     @property
     def shape(self):
         return len(self.log_taus), len(self.delays_s)
+
+    @property
+    def lines(self):
+        """First log tau and its step, first delay and its step: float64 of shape (4,)."""
+        taus, delays = self.log_taus, self.delays_s
+        return np.array([taus[0], taus[1] - taus[0], delays[0], delays[1] - delays[0]])
+
+    def low_passed(self, clock, trace):
+        """A trace at each delay, (n_delays, n_frames), and low-passed at each node, (n_taus, n_delays, n_frames)."""
+        fine = clock.fine(trace, self.delays_s)
+        plain = np.moveaxis(clock.averaged(fine), 1, 0)
+        return plain, np.moveaxis(clock.low_passed(fine, np.exp(self.log_taus)), 2, 1)
 
     def buffered(self, clock, empty, tau_empty_s):
         """Background of a well at each node, from the empty trace: float64 (n_taus, n_delays, n_frames).
 
         With the unit matrix in place of the trace: the operators that do so, with one axis more.
         """
-        fine = clock.fine(empty, self.delays_s)
-        return self._tabulate(lambda tau: clock.buffered_fine(fine, tau, tau_empty_s))
-
-    def low_passed(self, clock, trace):
-        """A trace at each delay, (n_delays, n_frames), and low-passed at each node, (n_taus, n_delays, n_frames)."""
-        fine = clock.fine(trace, self.delays_s)
-        plain = np.moveaxis(clock.averaged(fine), 1, 0)
-        return plain, self._tabulate(lambda tau: clock.averaged(lowpass(fine, tau, clock.step_s)))
+        plain, filtered = self.low_passed(clock, empty)
+        ratio = (tau_empty_s / np.exp(self.log_taus)).reshape(-1, *[1] * plain.ndim)
+        return ratio * plain + (1 - ratio) * filtered
 
     def released(self, clock, hydrogen):
         """Trace at each node of hydrogen released so far, shaped as `buffered`."""
-        fine = clock.fine(hydrogen, self.delays_s)
-        return self._tabulate(lambda tau: clock.released_fine(fine, tau))
-
-    def _tabulate(self, traces):
-        return np.array([np.moveaxis(traces(np.exp(log_tau)), 1, 0) for log_tau in self.log_taus])
+        plain, filtered = self.low_passed(clock, hydrogen)
+        return plain - filtered
 
     def place(self, log_tau, delay_s):
         """Where wells lie in the grid; wells outside are moved to its border."""
         tau_node, tau_step = _cell(self.log_taus, log_tau)
         delay_node, delay_step = _cell(self.delays_s, delay_s)
-        return Places(self, tau_node, tau_step, delay_node, delay_step)
+        return Places(tau_node, delay_node, cubic_weights(tau_step), cubic_weights(delay_step))
 
 
 @dataclass(frozen=True)
 class Places:
-    """Positions of wells in a grid: first of four nodes, and fraction between the second and third."""
+    """Positions of wells in a grid.
 
-    grid: ResponseGrid
+    Parameters
+    ----------
+    tau_node, delay_node : ndarray of shape (n_wells,), int32
+        First of four nodes.
+    tau_weight, delay_weight : ndarray of shape (4, n_wells), float32
+        Weights of the four nodes.
+    """
+
     tau_node: np.ndarray
-    tau_step: np.ndarray
     delay_node: np.ndarray
-    delay_step: np.ndarray
+    tau_weight: np.ndarray
+    delay_weight: np.ndarray
 
     def read(self, table):
-        """Values of every well, float32 of shape (n_values, n_wells), from (n_taus, n_delays, n_values)."""
-        return self._read(table, _cubic(self.tau_step), _cubic(self.delay_step))
+        """Values of every well, float32 of shape (n_values, n_wells), from (n_taus, n_delays, n_values).
 
-    def tau_slope(self, table):
-        """Derivative with respect to the logarithm of the time constant."""
-        step = self.grid.log_taus[1] - self.grid.log_taus[0]
-        return self._read(table, _cubic_slope(self.tau_step) / step, _cubic(self.delay_step))
+        Those of a well lie side by side in memory.
+        """
+        out = np.empty((len(self.tau_node), table.shape[2]), np.float32)
+        table = np.ascontiguousarray(table, np.float32)
+        kernels.interpolate_table(table, self.tau_node, self.delay_node, self.tau_weight, self.delay_weight, out)
+        return out.T
 
-    def delay_slope(self, table):
-        """Derivative with respect to the delay, per second."""
-        step = self.grid.delays_s[1] - self.grid.delays_s[0]
-        return self._read(table, _cubic(self.tau_step), _cubic_slope(self.delay_step) / step)
+    def sums(self, amounts, shape):
+        """How much of each node all wells together read, by `amounts` of each: float64 of `shape`."""
+        total = np.zeros(shape[0] * shape[1])
+        for i, along in enumerate(self.tau_weight):
+            for j, across in enumerate(self.delay_weight):
+                node = (self.tau_node + i) * shape[1] + self.delay_node + j
+                total += np.bincount(node, amounts * along * across, len(total))
+        return total.reshape(shape)
 
-    def _read(self, table, tau_weights, delay_weights):
-        out = np.empty((table.shape[2], len(self.tau_node)), np.float32)
-        kernels.interpolate_table(
-            np.ascontiguousarray(table, np.float32),
-            self.tau_node,
-            self.delay_node,
-            np.ascontiguousarray(tau_weights, np.float32),
-            np.ascontiguousarray(delay_weights, np.float32),
-            out,
-        )
-        return out
+    def at(self, wells):
+        """The same for a selection of wells."""
+        weights = (np.ascontiguousarray(part[:, wells]) for part in (self.tau_weight, self.delay_weight))
+        return Places(self.tau_node[wells], self.delay_node[wells], *weights)
 
 
 def _nodes(bounds, step):
@@ -115,8 +125,8 @@ def _cell(nodes, values):
     return second - 1, (position - second)
 
 
-def _cubic(step):
-    """Weights of four evenly spaced nodes for a point `step` after the second: Lagrange, exact for cubics."""
+def cubic_weights(step):
+    """Weights of four evenly spaced nodes for points `step` after the second: Lagrange, exact for cubics; float32."""
     s = np.asarray(step)
     return np.array(
         [
@@ -124,17 +134,6 @@ def _cubic(step):
             (s + 1) * (s - 1) * (s - 2) / 2,
             -(s + 1) * s * (s - 2) / 2,
             (s + 1) * s * (s - 1) / 6,
-        ]
-    )
-
-
-def _cubic_slope(step):
-    s = np.asarray(step)
-    return np.array(
-        [
-            -(3 * s**2 - 6 * s + 2) / 6,
-            (3 * s**2 - 4 * s - 1) / 2,
-            -(3 * s**2 - 2 * s - 2) / 2,
-            (3 * s**2 - 1) / 6,
-        ]
+        ],
+        np.float32,
     )

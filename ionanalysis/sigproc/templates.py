@@ -7,14 +7,14 @@ import numpy as np
 from ionanalysis.sigproc.wellfit import centred
 
 LOG_TAU_STEP = 0.12
-DELAY_STEP_S = 0.02
+_MOST_NODES = 1 << 16
 
 
 @lru_cache(maxsize=4096)
 def release_operator(clock, tau_node, delay_node):
     """Matrix from released hydrogen to the trace of a well, at a node of a fixed grid."""
     eye = np.eye(clock.n_frames)
-    operator = clock.released(eye, float(np.exp(tau_node * LOG_TAU_STEP)), [delay_node * DELAY_STEP_S])
+    operator = clock.released(eye, float(np.exp(tau_node * LOG_TAU_STEP)), [delay_node * clock.step_s])
     return operator[:, 0, :].astype(np.float32)
 
 
@@ -31,12 +31,22 @@ class HydrogenFit:
 
     def add(self, residual, amplitude, log_tau, delay_s):
         """Add traces: residual (n_wells, n_frames) in counts, amplitude, log_tau and delay_s (n_wells,)."""
-        nodes = np.stack([np.rint(log_tau / LOG_TAU_STEP), np.rint(delay_s / DELAY_STEP_S)], axis=1).astype(int)
-        for node in np.unique(nodes, axis=0):
-            chosen = (nodes == node).all(axis=1)
-            product, power = self.sums.get(tuple(node), (0.0, 0.0))
-            product = product + amplitude[chosen] @ residual[chosen]
-            self.sums[tuple(int(part) for part in node)] = product, power + (amplitude[chosen] ** 2).sum()
+        self.add_sums(np.asarray(amplitude)[:, None] * residual, np.asarray(amplitude) ** 2, log_tau, delay_s)
+
+    def add_sums(self, product, power, log_tau, delay_s):
+        """Add what several flows of a well give: sums of amplitude times residual, and of squares of amplitudes."""
+        wells = np.flatnonzero(power)
+        taus = np.rint(log_tau[wells] / LOG_TAU_STEP).astype(int)
+        delays = np.rint(delay_s[wells] / self.clock.step_s).astype(int)
+        codes, node = np.unique(taus * _MOST_NODES + delays, return_inverse=True)
+        member = np.zeros((len(codes), len(node)), np.float32)
+        member[node, np.arange(len(node))] = 1
+        products, powers = member @ product[wells].astype(np.float32), np.bincount(node, power[wells], len(codes))
+        for code, one, mass in zip(codes.tolist(), products.astype(float), powers.tolist(), strict=True):
+            delay = (code + _MOST_NODES // 2) % _MOST_NODES - _MOST_NODES // 2
+            place = (code - delay) // _MOST_NODES, delay
+            former, former_mass = self.sums.get(place, (0.0, 0.0))
+            self.sums[place] = former + one, former_mass + mass
 
     @property
     def mass(self):
@@ -49,11 +59,12 @@ class HydrogenFit:
         Smooth in the sense of a Gaussian prior on second differences: a fortieth of `height`, counts.
         """
         n_frames = self.clock.n_frames
-        normal, right = np.zeros((n_frames, n_frames)), np.zeros(n_frames)
-        for (tau_node, delay_node), (product, power) in sorted(self.sums.items()):
-            operator = centred(release_operator(self.clock, tau_node, delay_node).T, self.weight).T
-            normal += power * operator.T @ operator
-            right += operator.T @ product
+        places = sorted(self.sums)
+        operators = np.array([release_operator(self.clock, *place).T for place in places])
+        operators = np.swapaxes(centred(operators, self.weight), 1, 2).reshape(-1, n_frames)
+        power = np.repeat([self.sums[place][1] for place in places], n_frames)
+        normal = operators.T @ (power[:, None] * operators)
+        right = operators.T @ np.concatenate([self.sums[place][0] for place in places])
         bend = np.diff(np.eye(n_frames), n=2, axis=0) / np.gradient(self.clock.mid_s)[1:-1, None] * self.clock.base_s
         normal += (noise / (height / 40)) ** 2 * bend.T @ bend
         before = self.clock.mid_s < onset_s

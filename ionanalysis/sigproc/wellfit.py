@@ -4,6 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ionanalysis._core import fits as kernels
+
+LANES = 16
+"""Kernels take rows of whole lanes, padded with zeros."""
+
 
 @dataclass(frozen=True)
 class WellFit:
@@ -99,54 +104,37 @@ def fit_wells(grid, table, traces, *, prior=None, start=None, noise=1.0, n_round
     """
     if not isinstance(traces, Projected):
         traces = Projected(traces, np.zeros(len(traces)), traces.shape[1])
-    beyond, n_values = traces.beyond, traces.n_values
-    traces = np.ascontiguousarray(traces.inside, np.float32)
-    table = np.ascontiguousarray(table, np.float32)
-    fit = start or (prior.fit if prior else _best_node(grid, table, traces))
-    gain, log_tau, delay = fit.gain.copy(), fit.log_tau.copy(), fit.delay_s.copy()
-    for _ in range(n_rounds):
-        places = grid.place(log_tau, delay)
-        model = places.read(table).T
-        slopes = [model, gain[:, None] * places.tau_slope(table).T, gain[:, None] * places.delay_slope(table).T]
-        left = traces - gain[:, None] * model
-        values = np.stack([gain, log_tau, delay], axis=1)
-        step = _newton_step(slopes, left, values, prior, noise)
-        gain = np.clip(gain + step[:, 0], 0.2, 5.0)
-        log_tau = np.clip(log_tau + np.clip(step[:, 1], -0.5, 0.5), grid.log_taus[1], grid.log_taus[-2])
-        delay = np.clip(delay + np.clip(step[:, 2], -0.1, 0.1), grid.delays_s[1], grid.delays_s[-2])
-    left = traces - gain[:, None] * grid.place(log_tau, delay).read(table).T
-    return WellFit(gain, log_tau, delay, np.sqrt(((left**2).sum(axis=1, dtype=np.float64) + beyond) / n_values))
-
-
-def _newton_step(slopes, left, values, prior, noise):
-    n_wells = len(left)
-    normal = np.empty((n_wells, 3, 3))
-    right = np.empty((n_wells, 3))
-    for i, slope in enumerate(slopes):
-        right[:, i] = (slope * left).sum(axis=1, dtype=np.float64)
-        for j in range(i + 1):
-            normal[:, i, j] = normal[:, j, i] = (slope * slopes[j]).sum(axis=1, dtype=np.float64)
-    diagonal = np.einsum("wii->wi", normal)
-    # A little damping keeps wells without any trace (all zero) solvable.
-    diagonal += 1e-9 * diagonal + 1e-9
+    table, inside = whole_lanes(table), whole_lanes(traces.inside)
+    fit = start or (prior.fit if prior else _best_node(grid, table, inside))
+    values = np.stack([fit.gain, fit.log_tau, fit.delay_s], axis=1).astype(float)
+    known, pull = values, np.zeros(3)
     if prior:
-        known = np.stack([prior.fit.gain, prior.fit.log_tau, prior.fit.delay_s], axis=1)
-        for i, sd in enumerate((prior.gain_sd, prior.log_tau_sd, prior.delay_sd_s)):
-            pull = (noise / max(sd, 1e-9)) ** 2
-            normal[:, i, i] += pull
-            right[:, i] += pull * (known[:, i] - values[:, i])
-    return np.linalg.solve(normal, right[:, :, None])[:, :, 0]
+        known = np.stack([prior.fit.gain, prior.fit.log_tau, prior.fit.delay_s], axis=1).astype(float)
+        pull = np.array([(noise / max(sd, 1e-9)) ** 2 for sd in (prior.gain_sd, prior.log_tau_sd, prior.delay_sd_s)])
+    left = np.empty(len(inside))
+    kernels.fit_wells(table, grid.lines, inside, known.copy(), pull, n_rounds, values, left)
+    gain, log_tau, delay = np.ascontiguousarray(values.T)
+    return WellFit(gain, log_tau, delay, np.sqrt((left + traces.beyond) / traces.n_values))
+
+
+def whole_lanes(values):
+    """`values` as float32, the last axis padded with zeros to whole lanes."""
+    padding = -values.shape[-1] % LANES
+    if padding:
+        values = np.concatenate([values, np.zeros((*values.shape[:-1], padding), values.dtype)], axis=-1)
+    return np.ascontiguousarray(values, np.float32)
 
 
 def _best_node(grid, table, traces):
-    flat = table.reshape(-1, table.shape[2]).astype(np.float32)
-    power = (flat.astype(np.float64) ** 2).sum(axis=1) + 1e-12
-    product = (traces @ flat.T).astype(np.float64)
-    explained = np.where(product > 0, product**2 / power, 0.0)
-    best = explained.argmax(axis=1)
-    tau_node, delay_node = np.unravel_index(best, grid.shape)
-    gain = np.clip(product[np.arange(len(best)), best] / power[best], 0.2, 5.0)
-    return WellFit(gain, grid.log_taus[tau_node], grid.delays_s[delay_node], np.zeros(len(best)))
+    # Every other node is near enough to begin at.
+    nodes = whole_lanes(table[::2, ::2].reshape(-1, table.shape[2]).T)
+    power = np.einsum("vn,vn->n", nodes, nodes)
+    weight = np.where(power > 0, 1 / (power + 1e-12), 0).astype(np.float32)
+    best, gain = np.empty(len(traces), np.int32), np.empty(len(traces), np.float32)
+    kernels.best_nodes(nodes, weight, traces, best, gain)
+    tau_node, delay_node = np.unravel_index(best, table[::2, ::2, 0].shape)
+    gain = np.clip(gain.astype(float), 0.2, 5.0)
+    return WellFit(gain, grid.log_taus[::2][tau_node], grid.delays_s[::2][delay_node], np.zeros(len(best)))
 
 
 def fit_surface(rows, cols, values, shape, *, order=2, keep=None):
@@ -175,7 +163,9 @@ def fit_surface(rows, cols, values, shape, *, order=2, keep=None):
         order -= 1
     design = _polynomial(rows, cols, shape, order)
     for _ in range(3):
-        coefficients = np.linalg.lstsq(design[good], values[good], rcond=None)[0]
+        some = design[good]
+        # Coordinates reach from -1 to 1, so that normal equations do.
+        coefficients = np.linalg.lstsq(some.T @ some, some.T @ values[good], rcond=None)[0]
         left = values - design @ coefficients
         spread = 1.4826 * np.median(np.abs(left[good]))
         good = good & (np.abs(left) <= 3.5 * spread + 1e-12)
@@ -186,4 +176,8 @@ def fit_surface(rows, cols, values, shape, *, order=2, keep=None):
 def _polynomial(rows, cols, shape, order):
     y = 2.0 * np.asarray(rows) / max(shape[0] - 1, 1) - 1
     x = 2.0 * np.asarray(cols) / max(shape[1] - 1, 1) - 1
-    return np.stack([y**i * x**j for i in range(order + 1) for j in range(order + 1 - i)], axis=1)
+    ys, xs = [np.ones(len(y)), y], [np.ones(len(x)), x]
+    for _ in range(order - 1):
+        ys.append(ys[-1] * y)
+        xs.append(xs[-1] * x)
+    return np.stack([ys[i] * xs[j] for i in range(order + 1) for j in range(order + 1 - i)], axis=1)

@@ -42,17 +42,29 @@ class ZeroLevel:
         self._covariance = self._covariance + np.diag([FLOW_SD**2, SLOPE_SD**2])
         if len(amplitude) < _LEAST_WELLS:
             return
-        design = np.stack([np.ones(len(place)), place], axis=1)
-        expected = design @ self.state
-        middle = np.median(amplitude - expected)
-        spread = 1.4826 * np.median(np.abs(amplitude - expected - middle)) + 1e-6
+        left = amplitude - (self.state[0] + self.state[1] * place)
+        off = left - _middle(left)
+        spread = 1.4826 * float(_middle(np.abs(off))) + 1e-6
         # Wells far off hold a little of everything, or stopped to be silent.
-        good = np.abs(amplitude - expected - middle) <= 3 * spread
-        gained = design[good].T @ design[good] / spread**2
-        self._covariance = np.linalg.inv(np.linalg.inv(self._covariance) + gained)
-        left = design[good].T @ (amplitude - expected)[good] / spread**2
-        self.state = self.state + self._covariance @ left
+        good = np.abs(off) <= 3 * spread
+        left, place = left[good], place[good].astype(left.dtype)
+        count, total, square = float(len(left)), float(place.sum(dtype=float)), float(place @ place)
+        gained = np.array([[count, total], [total, square]]) / spread**2
+        self._covariance = _inverse(_inverse(self._covariance) + gained)
+        towards = np.array([left.sum(dtype=float), float(left @ place)]) / spread**2
+        self.state = self.state + self._covariance @ towards
 
     def at(self, place):
         """Level of the last flow at some time constants, as `place` of `follow`: float32."""
         return (self.state[0] + self.state[1] * place).astype(np.float32)
+
+
+def _middle(values):
+    """Median, of an even number the upper of the two in the middle."""
+    half = len(values) // 2
+    return np.partition(values, half)[half]
+
+
+def _inverse(matrix):
+    (a, b), (c, d) = matrix
+    return np.array([[d, -b], [-c, a]]) / (a * d - b * c)

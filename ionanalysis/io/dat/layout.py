@@ -61,19 +61,21 @@ def locate_coded(file):
 
 
 def _coded_frame(file, number, at):
-    words = file.data[at : at + _CODED.size].tobytes()
-    if len(words) < 8:
+    if at + 8 > len(file.data):
         raise file.error(number, "the file ends before it")
-    time, mode = struct.unpack_from(">2I", words)
+    if at + _CODED.size <= len(file.data):
+        time, mode, length, transitions, pixel_sum, sentinel = _CODED.unpack_from(file.data, at)
+    else:
+        time, mode = struct.unpack_from(">2I", file.data, at)
+        sentinel = None
     if mode == 0:
         # Samples have 14 bits, so the mark can only be that of a coded frame.
-        if number and words[20:24] == SIGNATURE.to_bytes(4, "big"):
+        if number and sentinel == SIGNATURE:
             raise file.error(number, "says it is plain, but has the mark of a coded frame")
         frame = StoredFrame(at + 8, at + 8 + file.header.frame_bytes, time)
     else:
-        if len(words) < _CODED.size:
+        if sentinel is None:
             raise file.error(number, "the file ends in its header")
-        _, _, length, transitions, pixel_sum, sentinel = _CODED.unpack(words)
         if number == 0:
             raise file.error(0, f"is coded (word {mode}) where nothing lies before it")
         if sentinel != SIGNATURE:

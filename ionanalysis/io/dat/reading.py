@@ -74,28 +74,29 @@ def _locate(file):
 
 def _decode(path, check, rows, cols):
     file = _open(path)
+    _, stored, end = _locate(file)
     whole = (rows.start, cols.start, rows.stop, cols.stop) == (0, 0, file.header.n_rows, file.header.n_cols)
     if check and whole:
-        _check_sum(path)
+        _check_trailer(file, end)
     elif check:
         stat = Path(path).stat()
         _check_sum_once(path, stat.st_size, stat.st_mtime_ns)
     try:
-        return _DECODERS[file.header.interlace_type](file, _locate(file)[1], (rows, cols), check)
+        return _DECODERS[file.header.interlace_type](file, stored, (rows, cols), check)
     except MemoryError:
         size = f"{file.header.n_frames} frames of {rows.stop - rows.start} x {cols.stop - cols.start} wells"
         raise InputError(f"{path}: {size} do not fit into memory; read smaller windows.") from None
 
 
-def _check_sum(path):
-    file = _open(path)
-    layout.check_trailer(file, _locate(file)[2], has_sum=file.header.interlace_type in (4, 5, 6))
+def _check_trailer(file, end):
+    layout.check_trailer(file, end, has_sum=file.header.interlace_type in (4, 5, 6))
 
 
 @lru_cache(maxsize=4096)
 def _check_sum_once(path, size, modified):
     """Add the bytes of a file up for its first window only: chips are read in thousands of them."""
-    _check_sum(path)
+    file = _open(path)
+    _check_trailer(file, _locate(file)[2])
 
 
 _DECODERS = {
