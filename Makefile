@@ -5,7 +5,7 @@ KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanal
 KERNEL_TESTS = $(shell grep -lE "ionanalysis\._core|import _core|ionanalysis\.reference" tests/test_*.py) \
 	tests/test_run.py tests/test_calls_golden.py tests/test_sigproc_golden.py tests/test_fuzz_formats.py
 
-.PHONY: demo test test-slow test-checked checked test-plugins bench golden docs lint format clean
+.PHONY: demo test test-slow test-checked test-plugins bench golden docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ionanalysis.demo
@@ -17,11 +17,9 @@ test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto -m slow
 
 # The tests that drive kernels, on kernels with bounds checks: an index error inside a kernel becomes a failure here.
-test-checked: $(VENV)/.installed-test checked
-	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto --dist loadfile -m "not slow" $(KERNEL_TESTS)
-
-checked: $(VENV)/bin/python
+test-checked: $(VENV)/.installed-test
 	IONANALYSIS_CHECKED=1 $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/checked .
+	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto --dist loadfile -m "not slow" $(KERNEL_TESTS)
 
 # Plugins written for Torrent Suite, unmodified: make test-plugins PLUGIN_SOURCES=FOLDER
 test-plugins: $(VENV)/.installed-test

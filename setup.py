@@ -2,8 +2,8 @@
 
 Each kernel is compiled once per instruction set ("variant") and `ionanalysis._core` picks one at run
 time, so that the same wheel runs on any CPU and is fast on a new one. Contraction and reassociation of
-floating-point operations stay off: all variants give the same bytes. What Cython needs for arrays, four
-fifths of the C code of a kernel, is compiled once, in a module that all share.
+floating-point operations stay off: all variants give the same bytes. What Cython needs for arrays, most of
+the C code of a kernel, is compiled once, in a module that all share.
 
 Set ``IONANALYSIS_CHECKED=1`` to build one baseline variant with bounds checks.
 """

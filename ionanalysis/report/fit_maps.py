@@ -88,5 +88,6 @@ def fit_maps_plot(maps):
             figure,
             f"Maps of what was fitted to wells: {'; '.join(told)}.",
             f"What was fitted to wells, as means over cells of {maps.side} × {maps.side} wells; time constant, copies "
-            "and residual of live wells. Colours span 98 % of the cells.",
+            "and residual of live wells. Colours span 98 % of the cells. Steps at the borders of regions tell "
+            "how surely a region's values are known; differences within regions are surer.",
         )

@@ -147,6 +147,7 @@ def merge_signals(run, folders, out_dir, options):
         "regions": [region for _, region in sorted(regions.items(), key=lambda item: _row_and_col(item[1]["name"]))],
     }
     write_json(out_dir / METRICS_FILE, metrics)
+    (out_dir / FIT_FILE).unlink(missing_ok=True)
     if options.fit_parameters:
         write_merged(out_dir / FIT_FILE, shape, {block: Path(folder) / FIT_FILE for block, folder in folders.items()})
 

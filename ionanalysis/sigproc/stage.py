@@ -105,6 +105,8 @@ def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads
         write_pins(out_dir / "pinsPerFlow.txt", fitter.newly_pinned(), fitter.first_pinned.size)
         write_dc_levels(out_dir / "dcOffset" / "dcOffset.txt", run.flow_order, fitter.dc_levels)
         metrics = signal_metrics(run, fitter)
+        # What is left from a former fit must not pass for this one's.
+        (out_dir / FIT_FILE).unlink(missing_ok=True)
         if options.fit_parameters:
             fit_parameters(fitter).write(out_dir / FIT_FILE)
     write_parameters(run, out_dir, beads)
