@@ -7,6 +7,7 @@ from ionanalysis.flows import DEFAULT_CYCLE, FlowOrder
 from ionanalysis.options.filters import P1_ADAPTER
 from ionanalysis.reference import adapter as adapter_twin
 from ionanalysis.reference import dat as dat_twin
+from ionanalysis.reference import fits as fits_twin
 from ionanalysis.reference import phase as phase_twin
 from ionanalysis.reference import quality as quality_twin
 from ionanalysis.reference import records as records_twin
@@ -100,26 +101,53 @@ class DecodeRegions(Kernel):
         dat_twin.decode_regions(self.data, 1, self.grid, self.previous, self.coded_shape)
 
 
-class ProjectTraces(Kernel):
-    """`project_traces`: traces of an image onto a few shapes, background removed."""
+class TakeIn(Kernel):
+    """`take_in`: traces of an image onto a few shapes, pinned wells and the sum of the empties, in one pass."""
 
     file, params, unit = "traces", builds("traces"), "wells·flows"
-    n_fast, n_slow = 10_000, 10_000
+    n_fast, n_slow = 100, 100
 
     def prepare(self, n):
         random = np.random.default_rng(1)
-        self.frames = random.integers(4000, 9000, (60, n)).astype(np.int16)
-        self.reference = random.random(60, np.float32)
-        self.vectors = random.random((6, 60), np.float32)
+        self.frames = random.integers(4000, 9000, (105, n, 100)).astype(np.int16)
+        self.vectors = random.random((105, 6), np.float32)
+        self.chosen = (random.random(100 * n) < 0.2).astype(np.uint8)
+        self.n_items = 100 * n
+
+    def run_kernel(self):
+        n_wells = self.frames[0].size
+        out = np.zeros((6, n_wells), np.float32), np.zeros(n_wells, np.uint8), np.zeros(106, np.int64)
+        self.kernels.take_in(self.frames, self.vectors, 1, 16379, self.chosen, np.zeros((105, 16), np.int32), *out)
+
+    def run_twin(self):
+        traces_twin.take_in(self.frames, self.vectors, 1, 16379, self.chosen)
+
+
+class FitWells(Kernel):
+    """`fit_wells`: four Gauss-Newton steps for gain, time constant and delay."""
+
+    file, params, unit = "fits", builds("fits"), "wells"
+    n_fast, n_slow = 2000, 200
+
+    def prepare(self, n):
+        random = np.random.default_rng(1)
+        phase = random.uniform(0, 6, 16)
+        self.table = np.sin(phase + 0.1 * np.arange(24)[:, None, None] + 0.2 * np.arange(13)[:, None]).astype(
+            np.float32
+        )
+        self.traces = random.normal(self.table[12, 6], 0.1, (n, 16)).astype(np.float32)
+        self.start = np.tile([1.0, -0.85, -0.02], (n, 1))
         self.n_items = n
 
     def run_kernel(self):
-        n = self.frames.shape[1]
-        out = np.zeros((6, n), np.float32), np.zeros(n, np.float32)
-        self.kernels.project_traces(self.frames, self.reference, self.vectors, *out)
+        values, left = self.start.copy(), np.zeros(len(self.start))
+        self.kernels.fit_wells(self.table, _LINES, self.traces, self.start, np.zeros(3), 4, values, left)
 
     def run_twin(self):
-        traces_twin.project_traces(self.frames, self.reference, self.vectors)
+        fits_twin.fit_wells(self.table, _LINES, self.traces, self.start, np.zeros(3), 4, self.start)
+
+
+_LINES = np.array([-2.0, 0.1, -0.2, 0.033])
 
 
 class PredictSignal(Kernel):

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import bench_kernels, calling, plugins, run, signals, tables  # noqa: E402
+from benchmarks import bench_kernels, calling, plugins, run, signals, signals_speed, tables  # noqa: E402
 from benchmarks.machine import yardstick_seconds  # noqa: E402
 from benchmarks.measure import measure  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
@@ -153,6 +153,16 @@ def test_signals_of_a_chip_are_judged():
     assert figures.rms < 0.1 < figures.plain_rms
     assert figures.library > 0.98 and figures.false_library == 0
     assert "+0 %" in signals.table({"plain": figures})[-1]
+
+
+def test_the_speed_of_signals_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert signals_speed.main(["--side", "32", "--flows", "10", "--repeats", "1", "-o", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    written = json.loads(Path(shown.splitlines()[-1]).read_text())
+    assert 0 < written["floor"]["project_us"] < written["parts"]["kernel_us"] < written["whole"]["whole_us"]
+    assert written["whole"]["startup_cpu_s"] > 0 and set(written["whole"]["wall_s"]) == {"1", "2"}
+    assert "two threads" in shown
 
 
 def test_every_defect_of_the_signals_table_exists():

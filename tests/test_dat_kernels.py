@@ -1,5 +1,7 @@
 """The kernels of DAT files against their twins, on every instruction set."""
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,6 +33,24 @@ def frame_pairs(draw, multiple=1):
     previous = draw(arrays(np.int16, shape, elements=counts))
     deltas = draw(arrays(np.int16, shape, elements=st.integers(-widest, widest), fill=st.just(0)))
     return previous, (previous + deltas).astype(np.int16)
+
+
+words = st.integers(0, 40) | st.sampled_from([0xDEADBEEF, 2**31, 2**32 - 1])
+coded = st.tuples(words, st.integers(1, 3), st.integers(14, 40), words, words, st.sampled_from([0xDEADBEEF] * 3 + [7]))
+
+
+@every_variant
+@given(st.lists(coded | st.tuples(words, st.just(0)) | st.tuples(words), max_size=9), st.integers(0, 9))
+def test_frames_are_located(kernels, chain, n_frames):
+    """Chains of plain and coded frames, and of words that make no sense, cut anywhere."""
+    pieces = []
+    for frame in [(5, 0), *chain]:
+        pieces.append(struct.pack(f">{len(frame)}I", *frame))
+        pieces.append(bytes(12 if len(frame) == 2 else max(frame[2] - 16, 0) if len(frame) == 6 else 0))
+    data = b"".join(pieces)
+    found = np.empty((n_frames, 6), np.int64)
+    n_sound = kernels.locate_frames(as_array(data), 0, 12, found)
+    assert found[:n_sound].tolist() == [list(frame) for frame in twin.locate_frames(data, 0, 12, n_frames)]
 
 
 @every_variant

@@ -10,9 +10,10 @@ from ionanalysis.io.mask import WellFlag
 from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.run import open_run
 from ionanalysis.sigproc import find_beads, fit_signals
+from ionanalysis.sigproc.buffer_drift import BufferDrift, BulkOperators
 from ionanalysis.sigproc.cross_talk import learn_cross_talk, neighbour_sum, without_cross_talk
-from ionanalysis.sigproc.flow_filter import FlowDelay, FlowModel
-from ionanalysis.sigproc.frames import FrameClock
+from ionanalysis.sigproc.flow_filter import FlowDelay, FlowModel, PlacedWells
+from ionanalysis.sigproc.frames import FrameClock, ramp_operator
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
 from ionanalysis.sigproc.keys import KeyFlows
 from ionanalysis.sigproc.nuisance import LEAST_TRACES, N_DIRECTIONS, NuisanceFit
@@ -109,10 +110,20 @@ def test_frames_without_weight_are_not_looked_at(random):
     assert not found.directions[:, weight == 0].any()
 
 
+RAMP = ramp_operator(CLOCK, 1.0)
+
+
 def plan_for(nuisance):
-    grid = ResponseGrid.covering((np.log(0.6), np.log(1.0)), (-0.04, 0.04))
+    grid = ResponseGrid.covering((np.log(0.5), np.log(1.1)), (-0.04, 0.04))
     model = FlowModel(CLOCK, grid, TAU_EMPTY_S, WEIGHT, nuisance, hydrogen(), np.zeros((2, CLOCK.n_frames)))
-    return model.plan(FlowDelay.of(CLOCK, bulk(), WEIGHT), grid.buffered(CLOCK, np.eye(CLOCK.n_frames), TAU_EMPTY_S))
+    operators = BulkOperators.of(CLOCK, grid, RAMP)
+    return model.plan(FlowDelay.of(CLOCK, bulk(), WEIGHT, RAMP), bulk(), operators, np.log(0.8))
+
+
+def drifted_bulk(tau_s, drift):
+    """Background of a well after `drift`, from the equation."""
+    low = CLOCK.buffered(bulk(), tau_s * np.exp(drift[0]), 0.0)[:, 0]
+    return bulk() + (1 - TAU_EMPTY_S / tau_s) * np.exp(-drift[1]) * (low - bulk())
 
 
 def well_frames(length, *, late_s=0.0, extra=0.0, tau_s=0.8):
@@ -137,6 +148,50 @@ def test_a_late_flow_shows_its_full_signal(late_s):
     plan = plan_for(NuisanceFit(WEIGHT).solve(2.0))
     assert plan.flow_delay.seconds(CLOCK.delayed(bulk(), late_s)) == pytest.approx(late_s, abs=0.002)
     assert amplitude(plan, well_frames(1, late_s=late_s), late_s) == pytest.approx(1, abs=0.015)
+
+
+@pytest.mark.parametrize("drift", [(-0.2, 0.15), (0.1, -0.1)])
+def test_amplitudes_follow_buffering_that_has_drifted(drift):
+    plan = plan_for(NuisanceFit(WEIGHT).solve(2.0))
+    tau_s = 0.8 * np.exp(drift[0])
+    trace = drifted_bulk(0.8, drift) + CLOCK.released(hydrogen(), tau_s)[:, 0]
+    fit = WellFit(np.ones(1), np.array([np.log(0.8)]), np.zeros(1), np.zeros(1))
+    wells = PlacedWells.of(np.arange(1), plan.grid, fit, np.log(0.8))
+    projections = plan.basis @ trace[:, None].astype(np.float32)
+    assert plan.combined(projections, bulk(), wells, drift)[0] == pytest.approx(1, abs=0.02)
+    assert abs(plan.combined(projections, bulk(), wells)[0] - 1) > 0.1
+
+
+def test_drift_of_buffering_is_followed(random):
+    plan, n_wells = plan_for(NuisanceFit(WEIGHT).solve(2.0)), 200
+    tau_s, gain = random.uniform(0.7, 0.9, n_wells), random.normal(1, 0.02, n_wells)
+    fit = WellFit(gain, np.log(tau_s), np.zeros(n_wells), np.zeros(n_wells))
+    wells = PlacedWells.of(np.arange(n_wells), plan.grid, fit, np.log(0.8))
+    follower, real = BufferDrift(), np.zeros(2)
+    for flow in range(40):
+        real = flow * np.array([-0.002, 0.0015])
+        traces = gain * np.array([drifted_bulk(tau, real) for tau in tau_s]).T
+        # What phasing leaves in 0-mers does no harm.
+        traces += 0.03 * CLOCK.released(hydrogen(), 0.8)
+        projections = plan.basis @ (traces + random.normal(0, 0.1, traces.shape)).astype(np.float32)
+        follower.follow(plan.drift_seen(projections, bulk(), wells, follower.state))
+    assert_allclose(follower.state, real, atol=0.015)
+
+
+def test_too_few_wells_tell_no_drift(random):
+    follower = BufferDrift()
+    follower.follow(random.normal(0.1, 0.01, (2, 10)))
+    assert not follower.state.any()
+
+
+def test_drift_of_all_pixels_passes_by_the_buffers():
+    plan = plan_for(NuisanceFit(WEIGHT).solve(2.0))
+    ramp = 3 * (CLOCK.mid_s - CLOCK.mid_s[0])
+    assert_allclose(RAMP @ ramp, ramp, atol=1e-9)
+    fit = WellFit(np.array([1.2]), np.array([np.log(0.8)]), np.zeros(1), np.zeros(1))
+    trace = 1.2 * CLOCK.buffered(bulk(), 0.8, TAU_EMPTY_S) + CLOCK.released(hydrogen(), 0.8)
+    found = [plan.amplitudes(trace + extra[:, None], bulk() + extra, fit, np.log(0.8))[0] for extra in (0 * ramp, ramp)]
+    assert_allclose(found, 1, atol=0.01)
 
 
 def test_a_known_nuisance_hardly_moves_the_amplitude(random):

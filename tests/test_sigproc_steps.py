@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from ionanalysis.blocks import Block
 from ionanalysis.flows import FlowOrder
 from ionanalysis.sigproc.beadfind import region_tiles
-from ionanalysis.sigproc.empties import blur_matrix, sharpened, two_classes
+from ionanalysis.sigproc.empties import blur_matrix, sharpener, two_classes
 from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows, common_zeros, key_gain, score_key
 from ionanalysis.sigproc.merging import FrameMerging
@@ -98,7 +98,7 @@ def test_well_fit_returns_what_was_put_in(clock):
 def test_mean_empty_is_sharper_than_the_plain_mean():
     delays = np.linspace(-0.08, 0.08, 41)
     flow = np.stack([EVEN.delayed(bulk(EVEN), delay) for delay in delays], axis=1)
-    sharp = sharpened(flow.mean(axis=1), blur_matrix(delays, EVEN))
+    sharp = sharpener(blur_matrix(delays, EVEN)) @ flow.mean(axis=1)
     assert np.abs(sharp - bulk(EVEN)).max() < 0.25 * np.abs(flow.mean(axis=1) - bulk(EVEN)).max()
 
 
@@ -206,6 +206,44 @@ def test_scale_is_learned_from_peaks():
     signal = np.array([truth.signal(row, base) for row, base in zip(lengths, bases, strict=True)])
     found = learn_scale(signal + rng.normal(0, 0.04, signal.shape), bases, 8)
     assert_allclose(found.curvature, truth.curvature, atol=0.01)
+
+
+def test_what_beads_take_up_bends_their_own_scale():
+    rng = np.random.default_rng(6)
+    bases = TACG.bases
+    log_size = rng.normal(0, 0.15, 600)
+    places = np.stack([log_size, rng.normal(-0.5, 0.1, 600)], axis=1)
+    truth = HomopolymerScale(np.full(4, 0.12), np.array([1.5, 0.0]))
+    lengths = rng.choice([0, 1, 2, 3, 4, 5], p=[0.55, 0.3, 0.1, 0.03, 0.015, 0.005], size=(40, 600))
+    signal = truth.signal(lengths, 0, truth.bends(log_size, 0.0)) + rng.normal(0, 0.04, lengths.shape)
+    # Sizes are known with some error, which must not pass for curvature.
+    error = rng.normal(0, 0.02, 600)
+    signal, places = signal / np.exp(error), places + np.stack([error, 0 * error], axis=1)
+    found = learn_scale(signal, bases, 8, places)
+    assert_allclose(found.exponents, truth.exponents, atol=0.4)
+    straight = found.length(signal, 0, found.bends(*places.T))
+    alike = learn_scale(signal, bases, 8).length(signal, 0)
+    long = lengths >= 3
+    assert (straight - lengths)[long].std() < 0.8 * (alike - lengths)[long].std()
+
+
+def test_whole_bases_come_to_lie_on_themselves():
+    rng = np.random.default_rng(7)
+    lengths = rng.choice([0, 1, 2, 3, 4], p=[0.5, 0.3, 0.12, 0.05, 0.03], size=(40, 800))
+    # No curvature makes these lengths straight.
+    shown = np.array([0, 1, 2.03, 2.95, 3.8])[lengths] + rng.normal(0, 0.04, lengths.shape)
+    scale = learn_scale(shown, TACG.bases, 8)
+    found = scale.length(shown, 0)
+    for n in range(5):
+        assert np.median(found[lengths == n]) == pytest.approx(n, abs=0.03)
+
+
+def test_phasing_leaves_little_in_the_zeros_of_a_key():
+    key = KeyFlows.of(TACG, "TCAG")
+    assert not key.leftover[key.ones].any()
+    assert key.leftover[1] < 1e-3
+    assert (key.leftover[[3, 4, 6]] > 0.004).all()
+    assert key.leftover.max() < 0.02
 
 
 def test_a_family_of_backgrounds_holds_the_backgrounds_of_every_time_constant():

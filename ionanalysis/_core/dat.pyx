@@ -15,6 +15,7 @@ cdef enum:
     BAD_OFFSET = 4
 
 cdef uint32_t UNCHANGED = ~<uint32_t>0   # region table: as in the frame before
+cdef uint32_t MARK = 0xDEADBEEF          # of a coded frame
 
 
 cdef inline uint32_t big_u32(const uint8_t* at) noexcept nogil:
@@ -36,6 +37,45 @@ def byte_sum(const uint8_t[::1] data):
         for i in range(data.shape[0]):
             total += data[i]
     return total
+
+
+def locate_frames(
+    const uint8_t[::1] data,     # in: the whole file
+    int64_t at,                  # in: byte at which the first frame begins
+    int64_t plain_bytes,         # in: bytes of a plain frame
+    int64_t[:, ::1] frames,      # (n_frames, 6) out: start, stop, time, mode, transitions, pixel sum
+):
+    """Follow the chain of frames of types 4 to 6; give how many are sound, one after the other."""
+    cdef Py_ssize_t number, done = 0, word
+    cdef int64_t size = data.shape[0]
+    cdef bint is_marked
+    with nogil:
+        for number in range(frames.shape[0]):
+            if at < 0 or at + 8 > size:
+                break
+            is_marked = at + 24 <= size and big_u32(&data[at + 20]) == MARK
+            frames[number, 2] = big_u32(&data[at])
+            frames[number, 3] = big_u32(&data[at + 4])
+            if frames[number, 3] == 0:
+                # Samples have 14 bits, so the mark can only be that of a coded frame.
+                if number and is_marked:
+                    break
+                frames[number, 0] = at + 8
+                frames[number, 1] = at + 8 + plain_bytes
+                for word in range(4, 6):
+                    frames[number, word] = 0
+            else:
+                if number == 0 or not is_marked or big_u32(&data[at + 8]) < 16:
+                    break
+                frames[number, 0] = at + 24
+                frames[number, 1] = at + 8 + big_u32(&data[at + 8])
+                frames[number, 4] = big_u32(&data[at + 12])
+                frames[number, 5] = big_u32(&data[at + 16])
+            at = frames[number, 1]
+            if at > size:
+                break
+            done += 1
+    return done
 
 
 def unpack_stored(

@@ -3,6 +3,8 @@
 Decoders return (status, pixels, ...); pixels are complete only with status 0.
 """
 
+import struct
+
 import numpy as np
 
 DONE, TOO_SHORT, NO_CODE, BAD_CODE, BAD_OFFSET = range(5)
@@ -10,6 +12,30 @@ DONE, TOO_SHORT, NO_CODE, BAD_CODE, BAD_OFFSET = range(5)
 
 def byte_sum(data):
     return int(np.sum(data, dtype=np.uint64))
+
+
+def locate_frames(data, at, plain_bytes, n_frames):
+    """Rows (start, stop, time, mode, transitions, pixel sum) of the sound frames, one after the other."""
+    data, frames = bytes(data), []
+    while len(frames) < n_frames and at + 8 <= len(data):
+        time, mode = struct.unpack_from(">2I", data, at)
+        is_marked = data[at + 20 : at + 24] == b"\xde\xad\xbe\xef"
+        if mode == 0:
+            if frames and is_marked:
+                break
+            frame = at + 8, at + 8 + plain_bytes, time, 0, 0, 0
+        else:
+            if not frames or not is_marked:
+                break
+            length, transitions, pixel_sum = struct.unpack_from(">3I", data, at + 8)
+            if length < 16:
+                break
+            frame = at + 24, at + 8 + length, time, mode, transitions, pixel_sum
+        at = frame[1]
+        if at > len(data):
+            break
+        frames.append(frame)
+    return frames
 
 
 def unpack_stored(data):

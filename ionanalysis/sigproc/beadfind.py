@@ -1,5 +1,6 @@
 """Bead finding: which wells hold a bead, and which key it shows (sigproc.md 3)."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ from ionanalysis.sigproc.conditioning import PINNED_HIGH, PINNED_LOW, Conditioni
 from ionanalysis.sigproc.flow_filter import N_VECTORS, take_in
 from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows
-from ionanalysis.sigproc.lateness import in_time
+from ionanalysis.sigproc.lateness import LatenessWatch
 from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_beads import RegionTraces, find_region_beads
@@ -209,9 +210,15 @@ def _one_region(tile, images, clock, beadfind, keys, options):
         image_merging = FrameMerging.around(image_clock, _step_onset(frames, image_clock))
         image, image_clock = image_merging.take_in(frames, PINNED_LOW, PINNED_HIGH)[0], image_merging.merged
     shape = (tile.n_rows, tile.n_cols)
-    flows = in_time([traces for traces, _ in taken], merging.merged, shape, ~pinned)
+    flows = [traces for traces, _ in taken]
+    watch = LatenessWatch.by_flows(merging.merged, shape, ~pinned, flows)
+    flows = [watch.set_right(traces) for traces in flows]
     traces = RegionTraces(shape, merging.merged, flows, pinned, image, image_clock)
-    return find_region_beads(traces, keys, options).with_stored_frames(merging), onset_s
+    beads = find_region_beads(traces, keys, options)
+    # Live wells tell best what is usual, and what is late in later flows.
+    live = LatenessWatch.by_flows(merging.merged, shape, (beads.flags & WellFlag.LIVE) > 0, flows)
+    beads = replace(beads, usual_delay_s=live.usual_s())
+    return beads.with_stored_frames(merging), onset_s
 
 
 def _onset(frames, end_times_ms, clock):

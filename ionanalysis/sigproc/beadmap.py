@@ -14,7 +14,7 @@ from ionanalysis.sigproc.conditioning import Conditioning
 from ionanalysis.sigproc.region_beads import RegionBeads
 from ionanalysis.sigproc.wellfit import WellFit
 
-_WELL_ARRAYS = ("gain", "time_constant_s", "delay_s", "residual", "bead_probability")
+_WELL_ARRAYS = ("gain", "time_constant_s", "delay_s", "residual", "bead_probability", "usual_delay_s")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,6 +32,8 @@ class BeadMap:
     mask : Mask
     gain, time_constant_s, delay_s, residual : ndarray, float32
         Response of each well to nucleotide flows (`WellFit`).
+    usual_delay_s : ndarray, float32
+        How much later than other parts of its region flows usually reach a part of it, seconds.
     bead_probability : ndarray, float32
         Probability of a bead by the time constant alone; NaN where unknown.
     key_snr, key_signal : ndarray of shape (n_keys, rows, cols), float32
@@ -54,6 +56,7 @@ class BeadMap:
     delay_s: np.ndarray
     residual: np.ndarray
     bead_probability: np.ndarray
+    usual_delay_s: np.ndarray
     key_snr: np.ndarray
     key_signal: np.ndarray
     tau_empty_s: np.ndarray
@@ -74,7 +77,8 @@ class BeadMap:
             size = (tile.n_rows, tile.n_cols)
             flags[tile.slices] = beads.flags.reshape(size)
             values = (beads.fit.gain, np.exp(beads.fit.log_tau), beads.fit.delay_s, beads.fit.residual)
-            for name, value in zip(_WELL_ARRAYS, (*values, beads.bead_probability), strict=True):
+            told = (*values, beads.bead_probability, beads.usual_delay_s)
+            for name, value in zip(_WELL_ARRAYS, told, strict=True):
                 wells[name][tile.slices] = value.reshape(size)
             scores[(0, slice(None), *tile.slices)] = beads.key_snr.reshape(-1, *size)
             scores[(1, slice(None), *tile.slices)] = beads.key_signal.reshape(-1, *size)
@@ -120,6 +124,7 @@ class BeadMap:
             key_signal=self.key_signal[(slice(None), *part)].reshape(len(self.keys), -1).astype(float),
             noise=float(self.noise[index]),
             key_traces=self.key_traces[index],
+            usual_delay_s=flat(self.usual_delay_s),
         )
 
     def mean_key_trace(self, index):

@@ -84,8 +84,8 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=N_ROUNDS):
     fast = _fastest(part.flows, clock, part.usable, weights)
     delay = np.zeros(len(some))
     for round_number in range(n_rounds):
-        blur = blur_matrix(delay[fast], clock)
-        means = [sharpened(flow[:, fast].mean(axis=1, dtype=np.float64), blur) for flow in part.flows]
+        sharp = sharpener(blur_matrix(delay[fast], clock))
+        means = [sharp @ flow[:, fast].mean(axis=1, dtype=np.float64) for flow in part.flows]
         slow = part.usable & ~fast
         searched = np.flatnonzero(slow if slow.any() else part.usable)
         searched = searched[:: max(1, len(searched) // MOST_SEARCHED)]
@@ -182,12 +182,13 @@ def blur_matrix(delay_s, clock):
     return np.tensordot(share / max(len(place), 1), operators, axes=1)
 
 
-def sharpened(mean, blur):
-    """Undo the blur of a mean trace (n_frames,); in few rounds, that noise is not amplified."""
-    sharp = mean.copy()
+def sharpener(blur):
+    """Matrix that undoes the blur of a mean trace, (n_frames, n_frames); in few rounds, that noise is not amplified."""
+    one = np.eye(len(blur))
+    lack, total = one - blur, one
     for _ in range(4):
-        sharp += mean - blur @ sharp
-    return sharp
+        total = one + lack @ total
+    return total
 
 
 def find_tau_empty(family, traces, near=0.0, start=None, *, least_s=0.05, most_s=2.0):
@@ -320,7 +321,7 @@ def two_classes(values, usable, *, n_rounds=50):
         share = total / total.sum()
         mean = weight @ binned / total
         sd = np.maximum(np.sqrt((weight * (binned - mean[:, None]) ** 2).sum(axis=1) / total), floor)
-        if np.abs(mean - former).max() < 1e-5:
+        if np.abs(mean - former).max() < 1e-4 * abs(mean[1] - mean[0]):
             break
     separation = (mean[1] - mean[0]) / np.sqrt((sd**2).mean())
     if separation < 2.2:

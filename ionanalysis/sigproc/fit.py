@@ -14,11 +14,12 @@ from ionanalysis.sigproc.beadfind import cut_frames, find_beads, read_image, run
 from ionanalysis.sigproc.buffer_drift import BufferDrift, quiet_wells
 from ionanalysis.sigproc.conditioning import PINNED_HIGH, PINNED_LOW
 from ionanalysis.sigproc.cross_talk import FLOWS_BEYOND_KEY, learn_cross_talk, without_cross_talk
-from ionanalysis.sigproc.empties import blur_matrix, sharpened
+from ionanalysis.sigproc.empties import blur_matrix, sharpener
 from ionanalysis.sigproc.flow_filter import N_VECTORS, PlacedWells, take_in
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, without_group_noise
 from ionanalysis.sigproc.keys import key_gain
+from ionanalysis.sigproc.lateness import LatenessWatch, uneven
 from ionanalysis.sigproc.merging import FrameMerging
 from ionanalysis.sigproc.parallel import region_threads
 from ionanalysis.sigproc.region_model import RegionSample, learn_region
@@ -107,9 +108,20 @@ class SignalFitter:
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
         self._executor_context = region_threads(n_threads)
         # Wells that pin later are too few to change the blur.
-        self.blurs = [
-            blur_matrix(region.fit.delay_s[wells], merging.merged) if wells.any() else None
+        self.sharpeners = [
+            sharpener(blur_matrix(region.fit.delay_s[wells], merging.merged)) if wells.any() else None
             for region, wells, merging in zip(self.regions, self.references, self.mergings, strict=True)
+        ]
+        self._live = [(region.flags & WellFlag.LIVE) > 0 for region in self.regions]
+        self._watches = [
+            LatenessWatch.by_wells(
+                merging.merged,
+                (tile.n_rows, tile.n_cols),
+                (region.flags & (WellFlag.BEAD | WellFlag.EMPTY)) > 0,
+                live,
+                region.usual_delay_s,
+            )
+            for tile, region, live, merging in zip(beads.tiles, self.regions, self._live, self.mergings, strict=True)
         ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
@@ -247,11 +259,17 @@ class SignalFitter:
         return np.sort(np.concatenate([live, duds]))
 
     def _cut_sample(self, index, flow, image, samples):
+        traces, empty = self._in_time(index, image)
+        return np.take(traces, samples[index], axis=1), empty
+
+    def _in_time(self, index, image):
+        """Traces of a region in a flow, late ones moved back, and the mean empty trace; None without empties."""
         frames = cut_frames(image, self.beads.tiles[index])
         traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
+        traces = self._watches[index].set_right(traces)
         wells = self.references[index] & ~pinned
-        empty = sharpened(traces[:, wells].mean(axis=1, dtype=np.float64), self.blurs[index]) if wells.any() else None
-        return np.take(traces, samples[index], axis=1), empty
+        empty = self.sharpeners[index] @ traces[:, wells].mean(axis=1, dtype=np.float64) if wells.any() else None
+        return traces, empty
 
     def _learn_one(self, index, samples, frames, empties):
         region = self.regions[index]
@@ -322,7 +340,7 @@ class SignalFitter:
 
     def _measure(self, flows):
         """Yield flows and their signals as they come; wells that pin are marked."""
-        for flow, found in self._regions_of(flows, self._measure_one):
+        for flow, found in self._regions_of(flows, self.measure_region):
             raw = np.zeros(self.shape, np.float32)
             for tile, (values, pinned) in zip(self.beads.tiles, found, strict=True):
                 first = self.first_pinned[tile.slices]
@@ -330,20 +348,25 @@ class SignalFitter:
                 raw[tile.slices] = np.where(first <= flow, 0, values.reshape(first.shape))
             yield flow, raw
 
-    def _measure_one(self, index, flow, image):
+    def measure_region(self, index, flow, image):
+        """Signals of the wells of a region as they come, float32, and which are pinned, bool: both (n_wells,)."""
         tile, model, merging = self.beads.tiles[index], self.models[index], self.mergings[index]
         plan = model.plans[self.run.flow_order.bases[flow]] if model else None
         basis = merging.spread(plan.basis) if plan else np.zeros((N_VECTORS, self.clock.n_frames))
         taken = take_in(cut_frames(image, tile), basis, PINNED_LOW, PINNED_HIGH, self.references[index])
         values = np.zeros(len(taken.pinned), np.float32)
         if plan and taken.mean is not None:
-            empty = sharpened(merging.merge(taken.mean), self.blurs[index])
+            empty = self.sharpeners[index] @ merging.merge(taken.mean)
             placed, drift = self._placed[index], self._drifts[index]
-            found = np.nan_to_num(plan.combined(taken.projections, empty, placed, drift.state))
-            values[placed.wells] = found
+            projections = taken.projections
+            values[placed.wells] = np.nan_to_num(plan.combined(projections, empty, placed, drift.state))
+            if uneven(values, self._live[index], (tile.n_rows, tile.n_cols)):
+                traces, found = self._in_time(index, image)
+                projections, empty = plan.basis @ traces, empty if found is None else found
+                values[placed.wells] = np.nan_to_num(plan.combined(projections, empty, placed, drift.state))
             silent = self._silent(flow, self.regions[index].flags[placed.wells])
-            quiet = quiet_wells(found, self.size[tile.slices].ravel()[placed.wells], silent)
-            drift.follow(plan.drift_seen(taken.projections, empty, placed.at(quiet), drift.state))
+            quiet = quiet_wells(values[placed.wells], self.size[tile.slices].ravel()[placed.wells], silent)
+            drift.follow(plan.drift_seen(projections, empty, placed.at(quiet), drift.state))
         return values, taken.pinned
 
     def _scaled(self, flow, raw):

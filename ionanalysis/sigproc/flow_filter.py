@@ -116,7 +116,7 @@ class FlowModel:
         taus = self.grid.log_taus
         step = taus[1] - taus[0]
         inside = (taus > taus[0] + MOST_DRIFT - step) & (taus < taus[-1] - MOST_DRIFT / 2 + step)
-        return np.flatnonzero(inside)[::2]
+        return np.flatnonzero(inside if inside.any() else np.isfinite(taus))[::2]
 
     def _filters(self, template):
         variance = self.nuisance.white**2 / np.maximum(self.weight, _LEAST_WEIGHT)
@@ -369,4 +369,4 @@ class FlowDelay:
     def seconds(self, empty):
         """Delay of a flow by its mean empty trace, seconds; at most `MOST_DELAY_S` either way."""
         size, moment = self.towards @ empty
-        return float(np.clip(moment / size, -MOST_DELAY_S, MOST_DELAY_S)) if size > 0 else 0.0
+        return max(min(float(moment / size), MOST_DELAY_S), -MOST_DELAY_S) if size > 0 else 0.0

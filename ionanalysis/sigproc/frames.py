@@ -72,15 +72,11 @@ class FrameClock:
         ndarray of shape (n_fine, n_delays) or (n_fine, n_delays, n_traces), float64
         """
         trace = np.asarray(trace, float)
-        undelayed = _fine_operator(self) @ trace
-        out = np.empty((len(undelayed), len(delays_s), *trace.shape[1:]))
-        for place, delay in enumerate(delays_s):
-            steps = round(delay / self.step_s)
-            if abs(steps * self.step_s - delay) < 1e-9:
-                _shift(undelayed, steps, trace, out[:, place])
-            else:
-                out[:, place] = _delay_operator(self, float(delay)) @ trace
-        return out
+        rows = _rows_of_delays(self, tuple(float(delay) for delay in delays_s))
+        if rows is None:
+            return np.stack([_delay_operator(self, float(delay)) @ trace for delay in delays_s], axis=1)
+        held = np.concatenate([trace[:1], _fine_operator(self) @ trace, trace[-1:]])
+        return np.take(held, rows, axis=0)
 
     def averaged(self, fine):
         """Frame averages of traces on the fine grid (axis 0)."""
@@ -137,15 +133,17 @@ class FrameClock:
         return self.averaged(fine) - self.low_passed(fine, [tau_s])[0]
 
 
-def _shift(undelayed, steps, trace, out):
-    """Delay a trace on the fine grid by whole steps; its ends are held."""
-    steps = max(min(steps, len(out)), -len(out))
-    if steps >= 0:
-        out[:steps] = trace[0]
-        out[steps:] = undelayed[: len(out) - steps]
-    else:
-        out[:steps] = undelayed[-steps:]
-        out[steps:] = trace[-1]
+@lru_cache(maxsize=64)
+def _rows_of_delays(clock, delays_s):
+    """Row of a trace on the fine grid, held at both ends by a row more, that each delay shows: (n_fine, n_delays).
+
+    None unless all delays are whole steps.
+    """
+    steps = np.array(delays_s) / clock.step_s
+    if np.abs(steps - np.rint(steps)).max() > 1e-7:
+        return None
+    n_fine = sum(clock.counts) * FINE_STEPS
+    return np.clip(np.arange(n_fine)[:, None] - np.rint(steps).astype(int), -1, n_fine) + 1
 
 
 @lru_cache(maxsize=16)

@@ -1,6 +1,7 @@
 """Which wells show a key: incorporation in the flows where the key has bases, none in the others."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,12 +43,12 @@ class KeyFlows:
     def n_flows(self):
         return len(self.expected)
 
-    @property
+    @cached_property
     def zeros(self):
         """Flows in which the key takes no base."""
         return np.flatnonzero(self.expected == 0)
 
-    @property
+    @cached_property
     def ones(self):
         """Flows in which it takes some."""
         return np.flatnonzero(self.expected > 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ionanalysis.io.mask import WellFlag
-from ionanalysis.sigproc.empties import blur_matrix, sharpened, sort_wells, stacked, wide_grid
+from ionanalysis.sigproc.empties import blur_matrix, sharpener, sort_wells, stacked, wide_grid
 from ionanalysis.sigproc.family import BackgroundFamily
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.keys import common_zeros, score_key
@@ -65,6 +65,8 @@ class RegionBeads:
         Typical residual of a 0-mer, counts.
     key_traces : ndarray of shape (n_keys, n_flows, n_frames), float64
         Sum over the wells of each key of their background-subtracted traces of the first flows, counts.
+    usual_delay_s : ndarray of shape (n_wells,), float64, or None
+        How much later than others flows usually reach the cell of each well, seconds (`LatenessWatch`).
     """
 
     flags: np.ndarray
@@ -76,6 +78,7 @@ class RegionBeads:
     key_signal: np.ndarray
     noise: float
     key_traces: np.ndarray
+    usual_delay_s: np.ndarray | None = None
 
     def with_stored_frames(self, merging):
         """The same for stored frames instead of merged ones (`FrameMerging`)."""
@@ -174,8 +177,8 @@ class _Backgrounds:
         self.grid = wide_grid(self.clock, self.tau_empty_s)
         self.fit = sorting.fit
         self.places = self.grid.place(self.fit.log_tau, self.fit.delay_s)
-        blur = blur_matrix(self.fit.delay_s[empty], self.clock)
-        self.means = [sharpened(flow[:, empty].mean(axis=1, dtype=np.float64), blur) for flow in self.flows]
+        sharp = sharpener(blur_matrix(self.fit.delay_s[empty], self.clock))
+        self.means = [sharp @ flow[:, empty].mean(axis=1, dtype=np.float64) for flow in self.flows]
         self.tables = [self.grid.buffered(self.clock, mean, self.tau_empty_s) for mean in self.means]
 
     def residual(self, flow, wells):

@@ -168,9 +168,8 @@ class _Learner:
 
     def _mean_empty(self, nuc):
         """Mean empty trace of a nucleotide's flows; of all flows if it was not flown."""
-        flows = np.flatnonzero(self.sample.bases == nuc)
-        flows = flows if len(flows) else np.arange(len(self.sample.bases))
-        return np.mean([self.sample.empties[flow] for flow in flows], axis=0)
+        flows = self.flows_of[nuc]
+        return (self.empties[flows] if len(flows) else self.empties).mean(axis=0)
 
     def _backgrounds(self, empty, drift=(0.0, 0.0)):
         """Backgrounds of a flow at the nodes, (n_taus, n_delays, n_frames)."""

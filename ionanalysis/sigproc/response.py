@@ -46,8 +46,7 @@ class ResponseGrid:
     def low_passed(self, clock, trace):
         """A trace at each delay, (n_delays, n_frames), and low-passed at each node, (n_taus, n_delays, n_frames)."""
         fine = clock.fine(trace, self.delays_s)
-        plain = np.moveaxis(clock.averaged(fine), 1, 0)
-        return plain, np.moveaxis(clock.low_passed(fine, np.exp(self.log_taus)), 2, 1)
+        return clock.averaged(fine).swapaxes(0, 1), clock.low_passed(fine, np.exp(self.log_taus)).swapaxes(1, 2)
 
     def buffered(self, clock, empty, tau_empty_s):
         """Background of a well at each node, from the empty trace: float64 (n_taus, n_delays, n_frames).

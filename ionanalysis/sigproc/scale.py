@@ -52,10 +52,10 @@ class HomopolymerScale:
     def length(self, signal, nuc, bends=1.0):
         """Bases that give `signal`: the inverse of `signal()` less `shift`, straight below 1 and beyond 24."""
         found = _straightened(np.asarray(signal, float), self.curvature[nuc] * bends)
-        whole = np.arange(len(self.shift))
+        places = np.arange(len(self.shift)) + self.shift
         # Beyond the last known length the shift grows as the length does.
-        beyond = np.maximum(found / whole[-1], 1.0)
-        return (found - beyond * np.interp(found, whole, self.shift)).astype(np.float32)
+        beyond = np.maximum(found / places[-1], 1.0)
+        return (found - beyond * np.interp(found, places, self.shift)).astype(np.float32)
 
 
 def _bent(length, bend):

@@ -48,11 +48,19 @@ class ZeroLevel:
         # Wells far off hold a little of everything, or stopped to be silent.
         good = np.abs(off) <= 3 * spread
         left, place = left[good], place[good].astype(left.dtype)
-        count, total, square = float(len(left)), float(place.sum(dtype=float)), float(place @ place)
-        gained = np.array([[count, total], [total, square]]) / spread**2
-        self._covariance = _inverse(_inverse(self._covariance) + gained)
-        towards = np.array([left.sum(dtype=float), float(left @ place)]) / spread**2
-        self.state = self.state + self._covariance @ towards
+        weight = 1 / spread**2
+        (variance, shared), (_, slope_variance) = self._covariance.tolist()
+        inverse = variance * slope_variance - shared**2
+        # Inverse covariance, with what the wells tell; and its inverse again.
+        level = slope_variance / inverse + weight * len(left)
+        slope = variance / inverse + weight * float(place @ place)
+        both = -shared / inverse + weight * float(place.sum(dtype=float))
+        inverse = level * slope - both**2
+        self._covariance = np.array([[slope, -both], [-both, level]]) / inverse
+        self.state = self.state + self._covariance @ [
+            weight * float(left.sum(dtype=float)),
+            weight * float(left @ place),
+        ]
 
     def at(self, place):
         """Level of the last flow at some time constants, as `place` of `follow`: float32."""
@@ -63,8 +71,3 @@ def _middle(values):
     """Median, of an even number the upper of the two in the middle."""
     half = len(values) // 2
     return np.partition(values, half)[half]
-
-
-def _inverse(matrix):
-    (a, b), (c, d) = matrix
-    return np.array([[d, -b], [-c, a]]) / (a * d - b * c)

@@ -1,5 +1,6 @@
 """Read DAT files."""
 
+import mmap
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -113,7 +114,8 @@ def _map_bytes(path):
     try:
         if not Path(path).stat().st_size:
             raise InputError(f"{path}: is empty; copy it again.")
-        return np.memmap(path, np.uint8, "r").view(np.ndarray)
+        with open(path, "rb") as file:
+            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
 
