@@ -10,7 +10,7 @@ from ionanalysis.io.mask import WellFlag
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.run import Run
 from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, find_beads, read_image, region_tiles
-from ionanalysis.sigproc.empties import blur_matrix, sharpened
+from ionanalysis.sigproc.empties import blur_matrix, sharpener
 from ionanalysis.sigproc.fit import SignalFitter
 from ionanalysis.sigproc.fit_values import at_frames
 from ionanalysis.sigproc.frames import FrameClock
@@ -173,10 +173,10 @@ def view_region(run, row, col, *, beadfind=None, options=None, n_threads=None, p
     if model is None:
         raise NoLiveBeadsError(f"{run.path}: the region {block} has too few live or empty wells to learn from.")
     chosen = beads.mask.matches(WellFlag.REFERENCE).ravel()
-    blur = blur_matrix(beads.delay_s.ravel()[chosen], clock)
+    sharpen = sharpener(blur_matrix(beads.delay_s.ravel()[chosen], clock))
     empties = np.array(
         [
-            _empty_trace(_frames(run, flow, beads.conditioning, *block.slices), chosen, blur)
+            _empty_trace(_frames(run, flow, beads.conditioning, *block.slices), chosen, sharpen)
             for flow in range(run.n_flows)
         ]
     )
@@ -191,12 +191,12 @@ def _fitted(traces, templates, weight):
     return height, offset + height[:, None] * (templates - middle)
 
 
-def _empty_trace(frames, chosen, blur):
+def _empty_trace(frames, chosen, sharpen):
     """Mean trace of chosen wells in a flow, counts above the first frame; 0 where all of them are pinned."""
     seen = chosen & ~((frames <= PINNED_LOW) | (frames >= PINNED_HIGH)).any(axis=0)
     if not seen.any():
         return np.zeros(len(frames))
-    return sharpened((frames - frames[:1])[:, seen].mean(axis=1, dtype=np.float64), blur)
+    return sharpen @ (frames - frames[:1])[:, seen].mean(axis=1, dtype=np.float64)
 
 
 def _frames(run, flow, conditioning, rows, cols):
