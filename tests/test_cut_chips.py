@@ -196,7 +196,9 @@ def test_a_well_is_looked_at_in_its_block(cut_run, cut, tmp_path, capsys):
     assert capsys.readouterr().out == f"{page}\n"
     with open_wells(cut / "sigproc_results/1.wells") as wells:
         signal = wells.stored(slice(row, row + 1), slice(col, col + 1))[0, 0]
-    assert f"flow 8 T: {signal[8]:.2f} bases; flow 9 C: {signal[9]:.2f} bases" in page.read_text()
+    text = page.read_text()
+    assert min(row, col) >= HALF and f"<title>Well {row}:{col}</title>" in text and "rows 24 to 47" in text
+    assert f"flow 8 T: {signal[8]:.2f} bases; flow 9 C: {signal[9]:.2f} bases" in text
 
 
 def test_images_by_block_are_cut_already(cut_run, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ionanalysis.blocks import Block
 from ionanalysis.io.atomic import write_whole
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.report.page import render
@@ -40,11 +41,14 @@ def write_well_page(view, row, col, path, flows=None):
     well = view.well(row, col)
     drawn = range(min(24, len(well.signal))) if flows is None else flows
     sections = [_facts_section(view, well), _raw_section(view, well), _fit_section(view, well, drawn)]
+    # Wells are called by their place on the chip, as in the names of reads.
+    above, left = (max(first, 0) for first in view.run.offset)
+    block = Block(view.block.row + above, view.block.col + left, view.block.n_rows, view.block.n_cols)
     page = render(
-        title=f"Well {row}:{col}",
+        title=f"Well {row + above}:{col + left}",
         subtitle=f"run {view.run.run_id}, chip {view.run.chip or 'unknown'}, {len(well.signal)} flows, "
-        f"region of rows {view.block.row} to {view.block.row + view.block.n_rows - 1} and columns {view.block.col} to "
-        f"{view.block.col + view.block.n_cols - 1}",
+        f"region of rows {block.row} to {block.row + block.n_rows - 1} and columns {block.col} to "
+        f"{block.col + block.n_cols - 1}",
         headline=[],
         problems=[],
         sections=sections,
