@@ -5,7 +5,7 @@ KERNELS := $(wildcard ionanalysis/_core/*.py[xd] ionanalysis/_core/*.pxi ionanal
 KERNEL_TESTS = $(shell grep -lE "ionanalysis\._core|import _core|ionanalysis\.reference" tests/test_*.py) \
 	tests/test_run.py tests/test_calls_golden.py tests/test_sigproc_golden.py tests/test_fuzz_formats.py
 
-.PHONY: demo test test-slow test-checked test-plugins bench golden docs lint format clean
+.PHONY: demo test test-slow test-checked test-plugins test-postgres bench golden docs lint format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m ionanalysis.demo
@@ -24,6 +24,10 @@ test-checked: $(VENV)/.installed-test
 # Plugins written for Torrent Suite, unmodified: make test-plugins PLUGIN_SOURCES=FOLDER
 test-plugins: $(VENV)/.installed-test
 	PLUGIN_SOURCES="$(PLUGIN_SOURCES)" $(BIN)/python -m pytest -rs tests/test_plugin_sources.py
+
+# The run database on PostgreSQL, of Debian's package postgresql, in a folder of its own.
+test-postgres: $(VENV)/.installed-test $(VENV)/.installed-postgres
+	IONANALYSIS_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(wildcard tests/test_rundb_*.py)
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.run

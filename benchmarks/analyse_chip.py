@@ -6,6 +6,7 @@ Prints as JSON what that took, start-up (imports, and a few wells analysed to wa
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.measure import peak_mb
@@ -27,7 +28,7 @@ def main(argv):
     run_signals(run, out_dir, n_threads=n_threads, beads=beads)
     marks.append((time.perf_counter(), time.process_time()))
     (find_wall, find_cpu), (fit_wall, fit_cpu) = (
-        (after[0] - before[0], after[1] - before[1]) for before, after in zip(marks[:-1], marks[1:], strict=True)
+        (after[0] - before[0], after[1] - before[1]) for before, after in pairwise(marks)
     )
     figures = {
         "n_beads": beads.mask.count(WellFlag.LIVE),

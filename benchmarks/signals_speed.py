@@ -21,12 +21,12 @@ import numpy as np
 from benchmarks.machine import add_output_dir, save_figures, yardstick_seconds
 from benchmarks.tables import aligned
 from ionanalysis.io.mask import WellFlag
+from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.run import open_run
 from ionanalysis.sigproc import find_beads
 from ionanalysis.sigproc.beadfind import PINNED_HIGH, PINNED_LOW, cut_frames
 from ionanalysis.sigproc.fit import SignalFitter
 from ionanalysis.sigproc.flow_filter import N_VECTORS, take_in
-from ionanalysis.options.sigproc import SignalOptions
 from ionanalysis.simulate import simulate
 
 SEED = 3

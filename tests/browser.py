@@ -1,5 +1,6 @@
 """A real headless browser, for tests of pages: started here, spoken to over a pipe (Chrome DevTools protocol)."""
 
+import base64
 import fcntl
 import json
 import os
@@ -78,6 +79,30 @@ class Browser:
     def wait_for(self, script):
         """Wait until an expression is true."""
         wait_until(lambda: self.value(script), script)
+
+    def size(self, width, height, *, is_phone=False):
+        """Give the page's window a size in CSS pixels."""
+        self._ask(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_phone
+        )  # fmt: skip
+
+    def press(self, key, *, shift=False):
+        """Press and release a key, as somebody at a keyboard does."""
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+        common = {"key": key, "code": key if key != " " else "Space", "windowsVirtualKeyCode": codes[key]}
+        common |= {"modifiers": 8 if shift else 0}
+        text = {"Enter": "\r", " ": " "}.get(key)
+        self._ask("Input.dispatchKeyEvent", type="keyDown", **common, **({"text": text} if text else {}))
+        self._ask("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    def write(self, text):
+        """Write into the field that has the focus."""
+        self._ask("Input.insertText", text=text)
+
+    def picture(self, path):
+        """Save the whole page as a PNG."""
+        shot = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
     def _ask(self, method, **params):
         self._number += 1

@@ -176,3 +176,37 @@ def dask_address():
     pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
     with cluster() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def run_server(tmp_path_factory):
+    """A server over a fresh run database, once per test session (and worker); tests use names of their own."""
+    pytest.importorskip("tastypie")
+    from rundb_server import serving
+
+    folder = tmp_path_factory.mktemp("rundb")
+    with serving(folder, "--results", str(folder / "results")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def run_rows(run_server):
+    """The tables of that server's database, in this process."""
+    from ionanalysis.options.rundb import DatabaseOptions
+    from ionanalysis.rundb.settings import configure
+
+    configure(DatabaseOptions(database=str(run_server.database)))
+    from django.db import connection
+
+    from ionanalysis.rundb import models
+
+    yield models
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def ingested(run_server, run_rows, tmp_path_factory):
+    """A small barcoded run with test fragments, analysed and taken into that server's database."""
+    from rundb_result import analysed
+
+    return analysed(tmp_path_factory.mktemp("ingested"), run_server.database, run_rows)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import Browser, wait_until
+from paged_plugin import write_paged
 from plugin_results import make_result
 
 from ionanalysis.errors import UsageError
@@ -24,95 +25,17 @@ if not os.environ.get("CI"):
     pytest.importorskip("uvicorn", reason="the extra [plugin] is not installed")
     pytest.importorskip("starlette", reason="the extra [plugin] is not installed")
 
-from ionanalysis.plugin.web import site
+from ionanalysis.plugin.web import table
 from ionanalysis.plugin.web.access import Access, FrameScope
 from ionanalysis.plugin.web.frames import frame_page
 from ionanalysis.plugin.web.server import PluginServer
 from ionanalysis.plugin.web.site import PluginSite
 
-PLUGIN = """
-from ion.plugin import *
-class Paged(IonPlugin):
-    \"\"\"Has all pages.\"\"\"
-    version = "1.0.0.0"
-    def custom_validation(self, configuration, run_mode):
-        return ["depth must be positive"] if int(configuration.get("depth", 1)) <= 0 else []
-    def barcodetable_columns(self):
-        return [
-            {"field": "selected", "editable": True}, {"field": "barcode_name", "editable": False},
-            {"field": "reference", "editable": True}, {"field": "target_region_filepath", "editable": True},
-            {"field": "note", "type": "custom_input"},
-        ]
-    def barcodetable_data(self, data, planconfig={}, globalconfig={}):
-        for row in data:
-            row["note"] = "of " + row["barcode_name"]
-        return data
-    def launch(self, data=None):
-        with open("told_block.html", "w") as page:
-            page.write("<p>%s</p>" % self.startplugin["pluginconfig"])
-        return True
-if __name__ == "__main__":
-    PluginCLI()
-"""
-
-EXTEND = """
-def twice(bucket):
-    return {"twice": 2 * int(bucket["request_get"]["n"]), "posted": bucket.get("request_post")}
-"""
-
-CONFIG_PAGE = """<!DOCTYPE html><html><head>
-<script src="/site_media/resources/jquery/jquery-1.8.3.min.js"></script></head>
-<body><script>
-$(function () {
-  var escaped = "";
-  try { escaped = window.top.document.title; } catch (error) { escaped = "kept in"; }
-  var fields = TB_plugin.fields;
-  fields.config = {depth: 30, was: fields.config, media: TB_pluginMedia, escaped: escaped, result: typeof TB_result,
-                   cookie: (function () { try { return document.cookie; } catch (error) { return "none"; } })()};
-  $.ajax({url: "/rundb/api/v1/plugin/" + TB_plugin.pk + "/", type: "PUT", contentType: "application/json",
-          data: JSON.stringify(fields), success: function () { parent.$.fn.colorbox.close(); }});
-});
-</script></body></html>"""
-
-INSTANCE_PAGE = """<html><head><title>x</title></head><body><script>
-var rows = window.parent.TB_plugin_functions.get_plugin_barcodetable();
-rows[0].note = "changed by the page";
-window.parent.TB_plugin_functions.update_plugin_barcodetable(rows);
-fetch("/rundb/api/v1/results/" + TB_result + "/plugin/", {
-  method: "POST", headers: {"Content-Type": "application/json"},
-  body: JSON.stringify({plugin: [TB_plugin.fields.name], pluginconfig: {barcodetable:
-    window.parent.TB_plugin_functions.get_plugin_barcodetable(), reference: TB_result_json.fields.reference}}),
-}).then(function (answer) { if (answer.status === 202) window.parent.$.colorbox.close(); });
-</script></body></html>"""
-
-PLAN_PAGE = """<html><body><form>
-<input name="depth" value="1"><input type="checkbox" name="strict" checked><input name="run" value="">
-</form><script>
-document.querySelector("[name=depth]").addEventListener("change", function () {
-  document.querySelector("[name=run]").value = "after " + this.value + TB_plan_json.runType;
-});
-</script></body></html>"""
-
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     """A folder of a plugin with all pages."""
-    folder = tmp_path_factory.mktemp("sources") / "Paged"
-    (folder / "pluginMedia" / "sub").mkdir(parents=True)
-    files = {
-        "Paged.py": PLUGIN,
-        "extend.py": EXTEND,
-        "config.html": CONFIG_PAGE,
-        "instance.html": INSTANCE_PAGE,
-        "plan.html": PLAN_PAGE,
-        "about.html": "<p>About it</p>",
-        "pluginMedia/style.css": "b{}",
-        "pluginMedia/sub/a b.js": "1",
-    }
-    for name, text in files.items():
-        (folder / name).write_text(text)
-    (folder / "pluginMedia" / "out.css").symlink_to("/etc/hostname")
-    return folder
+    return write_paged(tmp_path_factory.mktemp("sources"))
 
 
 class Client:
@@ -558,7 +481,7 @@ def test_the_barcode_table_is_drawn_and_starts_a_plugin_without_a_page(client, b
     references = [{"display": name, "value": name} for name in ("hg19", "mm10")]
     beds = [{"display": f"{name}.bed", "value": f"/{name}.bed", "reference": name} for name in ("hg19", "mm10")]
     options = {"reference": references, "target_region_filepath": beds}
-    monkeypatch.setattr(site, "_table_options", lambda entries: options)
+    monkeypatch.setattr(table, "_table_options", lambda entries: options)
     browser.open(client.opened("/report/1/plugin/1/"))
     browser.wait_for("document.querySelectorAll('#barcodetable tbody tr').length === 1")
     titles = browser.value("Array.from(document.querySelectorAll('#barcodetable th')).map(t => t.textContent)")

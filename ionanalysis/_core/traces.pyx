@@ -29,7 +29,7 @@ def interpolate_table(
 ):
     """Read a table between its nodes, sixteen of them for each well."""
     cdef Py_ssize_t n_values = table.shape[2], well, value, i, j
-    cdef float weight
+    cdef float weight[4]
     cdef const float* node
     cdef float* found
     with nogil:
@@ -39,10 +39,12 @@ def interpolate_table(
                 found[value] = 0.0
             for i in range(4):
                 for j in range(4):
-                    weight = tau_weight[i, well] * delay_weight[j, well]
-                    node = &table[tau_node[well] + i, delay_node[well] + j, 0]
-                    for value in range(n_values):
-                        found[value] += weight * node[value]
+                    weight[j] = tau_weight[i, well] * delay_weight[j, well]
+                # The four nodes lie one after the other.
+                node = &table[tau_node[well] + i, delay_node[well], 0]
+                for value in range(n_values):
+                    found[value] += (weight[0] * node[value] + weight[1] * node[n_values + value]
+                                     + weight[2] * node[2 * n_values + value] + weight[3] * node[3 * n_values + value])
 
 
 def merge_frames(
@@ -58,8 +60,8 @@ def merge_frames(
     cdef const short* now
     cdef const short* first
     cdef float* target
-    cdef int least[STRIP]
-    cdef int most[STRIP]
+    cdef short least[STRIP]
+    cdef short most[STRIP]
     cdef float weight
     cdef Py_ssize_t last
     with nogil:
@@ -82,7 +84,9 @@ def merge_frames(
                     weight = share[frame]
                     for col in range(width):
                         target[col] += weight * <float>(now[col] - first[col])
+                    for col in range(width):
                         least[col] = now[col] if now[col] < least[col] else least[col]
+                    for col in range(width):
                         most[col] = now[col] if now[col] > most[col] else most[col]
                 for col in range(width):
                     pinned[well + col] = (least[col] < low) | (most[col] > high)

@@ -18,6 +18,8 @@ COMMANDS: tuple[str, ...] = (
     "compare",
     "barcodes",
     "plugin",
+    "db",
+    "serve",
     "train-qualities",
 )
 """Subcommands in the order in which one runs them; each is a module of this package."""

@@ -51,11 +51,16 @@ def add_arguments(parser):
         help="cut the chip into blocks of about so many wells, each analysed alone [images by block as they are, else "
         "the whole]",
     )
+    parser.add_argument(
+        "--database", metavar="FILE|URL", help="run database to record the result in, as `ionanalysis db ingest` does"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON on stdout")
     add_options(parser, *option_classes())
 
 
 def run(args):
+    if args.database:
+        _expect_database(args.database)
     request = PipelineRequest(
         run_dir=_located(args.run_dir),
         result_dir=_located(args.output),
@@ -76,6 +81,8 @@ def run(args):
         result = run_pipeline(request, progress=progress, note=progress.note)
         if args.summary is not None:
             write_summary(result, args.summary)
+    if args.database:
+        _record(result.result_dir)
     print(summary_text(result), file=sys.stderr)
     if args.json:
         print(json.dumps(summary(result), indent=2))
@@ -83,6 +90,23 @@ def run(args):
         print(result.result_dir)
     if result.failed_blocks:
         raise FailedBlocksError(failed_text(result))
+
+
+def _expect_database(database):
+    """Refuse a database that cannot be used before hours are spent."""
+    from ionanalysis.options.rundb import DatabaseOptions
+    from ionanalysis.rundb.settings import configure
+
+    configure(DatabaseOptions(database=database))
+    from ionanalysis.rundb.setup import demand_tables
+
+    demand_tables()
+
+
+def _record(result_dir):
+    from ionanalysis.cli.db import record_result
+
+    print(f"report:  {record_result(result_dir)} in the run database", file=sys.stderr)
 
 
 def failed_text(result):

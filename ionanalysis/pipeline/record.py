@@ -1,6 +1,7 @@
 """`run.json`: what ran, with which inputs and options, and how far. `--resume` reads it."""
 
 import hashlib
+import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +10,7 @@ from pathlib import Path
 from ionanalysis import __version__
 from ionanalysis.errors import InputError
 from ionanalysis.io.jsonfile import read_json, write_json
+from ionanalysis.plugin.watch import is_alive, start_ticks
 
 FORMAT = 1
 WHOLE_BELOW = 64 << 20
@@ -78,6 +80,7 @@ class RunRecord:
             "python": platform.python_version(),
             "libraries": {name: _version(name) for name in _LIBRARIES},
             "host": platform.node(),
+            "process": {"pid": os.getpid(), "start": start_ticks(os.getpid())},
             "command_line": request.command_line,
             "started": now,
             "finished": None,
@@ -103,6 +106,13 @@ class RunRecord:
     @property
     def stages(self):
         return self.content["stages"]
+
+    @property
+    def has_died(self):
+        """Whether the call says that it runs, and its process, which was one of this machine, has gone."""
+        process = self.content.get("process") or {}
+        here = self.content.get("host") == platform.node() and "pid" in process
+        return self.content.get("status") == "running" and here and not is_alive(process["pid"], process.get("start"))
 
     def start(self, stage, key):
         """Note that a stage starts."""

@@ -129,7 +129,7 @@ def named_variables(startplugin, reference_library=None):
     report, results = run["analysis_dir"], run["results_dir"]
     sigproc = _existing(run["sigproc_dir"], report)
     basecaller = _existing(run["basecaller_dir"], report)
-    told = _process_parameters(Path(sigproc) / "processParameters.txt")
+    told = process_parameters(Path(sigproc) / "processParameters.txt")
     url = run["url_root"]
     stem = f"{meta['run_name']}_{meta['results_name']}"
     variables = {
@@ -201,7 +201,7 @@ def _existing(path, otherwise):
     return path if Path(path).is_dir() else otherwise
 
 
-def _process_parameters(path):
+def process_parameters(path):
     """``key = value`` lines of `processParameters.txt`; nothing where there is no such file."""
     try:
         lines = path.read_text("utf-8", errors="replace").splitlines()

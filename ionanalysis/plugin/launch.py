@@ -1,6 +1,5 @@
 """Launches plugins on a result: schedule, inputs, processes, records."""
 
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.plugin.barcodes import barcodes_json
 from ionanalysis.plugin.cluster import open_runner
 from ionanalysis.plugin.commands import OUTCOME_FILE
+from ionanalysis.plugin.desk import Desk, NoDesk
 from ionanalysis.plugin.environment import plugin_environment
 from ionanalysis.plugin.folders import file_config, make_folder, outcome_in, write_script
 from ionanalysis.plugin.homes import reference_library
@@ -22,7 +22,15 @@ from ionanalysis.plugin.jobs import STARTED, JobExecutor, LocalExecutor, PluginJ
 from ionanalysis.plugin.log import LOG_NAME
 from ionanalysis.plugin.process import COMPLETED, ProcessSpec
 from ionanalysis.plugin.records import PluginRecord
-from ionanalysis.plugin.results import PluginResult, earlier_results, next_job_number, now, read_results, read_store
+from ionanalysis.plugin.results import (
+    PluginResult,
+    earlier_results,
+    next_job_number,
+    now,
+    read_results,
+    read_store,
+    this_process,
+)
 from ionanalysis.plugin.schedule import (
     BLOCK,
     LEVELS,
@@ -62,6 +70,8 @@ class LaunchRequest:
     options: PluginOptions = field(default_factory=PluginOptions)
     validate: Callable[[PluginRecord, dict, str], list[str]] | None = None
     """Asks a plugin what it thinks of a configuration."""
+    desk: Desk = field(default_factory=NoDesk)
+    """The server that keeps what becomes of it, if one does."""
 
 
 class Launch:
@@ -85,7 +95,7 @@ class Launch:
         self.note = note or (lambda text: None)
         self.executor = executor
         self.result_dir = Path(request.result_dir).resolve()
-        self.report = report_facts(self.result_dir)
+        self.report = request.desk.facts(report_facts(self.result_dir))
         self.mode = "manual" if request.manual else "pipeline"
         self.records: dict[str, PluginResult] = {}
         """Plugin results of this launch by plugin."""
@@ -169,20 +179,31 @@ class Launch:
         """The record of a plugin's result in this launch, begun when first asked for."""
         with self._lock:
             if plugin.name not in self.records:
-                number = self.request.reuse.get(plugin.name)
-                if number is None:
-                    self.records[plugin.name] = PluginResult.begin(
-                        self.result_dir,
-                        name=plugin.name,
-                        version=plugin.version,
-                        major_block=plugin.info.major_block,
-                        mode=self.mode,
-                        username=self.request.username,
-                        config=self._describe(plugin, LEVELS[0], "").config,
-                    )
-                else:
-                    self.records[plugin.name] = self._former(plugin, number)
+                self.records[plugin.name] = self._opened(plugin)
             return self.records[plugin.name]
+
+    def _opened(self, plugin):
+        """A new record, or that of an earlier launch."""
+        number = self.request.reuse.get(plugin.name)
+        former = None if number is None else self._former(plugin, number)
+        number, self._api_keys[plugin.name] = self.request.desk.enter(plugin, number)
+        config = self._describe(plugin, LEVELS[0], "").config
+        if former is None:
+            record = PluginResult.begin(
+                self.result_dir,
+                number=number,
+                name=plugin.name,
+                version=plugin.version,
+                major_block=plugin.info.major_block,
+                mode=self.mode,
+                username=self.request.username,
+                config=config,
+            )
+        else:
+            record = former
+            record.update(validation_errors=[], config=config, launcher=this_process())
+        record.on_change = self.request.desk.changed
+        return record
 
     def _former(self, plugin, number):
         """The record of an earlier launch that is to be used again."""
@@ -191,7 +212,6 @@ class Launch:
             raise UsageError(f"plugin result {number} of {plugin.name} is not in {self.result_dir}; start a new one.")
         if found.is_running:
             raise UsageError(f"plugin result {number} of {plugin.name} is still running; wait or cancel it.")
-        found.update(validation_errors=[])
         return found
 
     def _describe(self, plugin, level, block, number=None, holds=()):
@@ -252,7 +272,7 @@ class Launch:
             make_folder(place)
         report = replace(
             self.report,
-            api_key=self._api_key(plugin.name),
+            api_key=self._api_keys[plugin.name],
             raw_block_dir=raw_block_dir(self.report.params.get("pathToData", ""), job.key.block),
         )
         content = startplugin_json(report, launch)
@@ -306,10 +326,6 @@ class Launch:
             return f"barcodes.json could not be made: {error}"
         return ""
 
-    def _api_key(self, name):
-        with self._lock:
-            return self._api_keys.setdefault(name, secrets.token_hex(20))
-
     def _ended(self, key, number, end):
         record = self.records[key.plugin]
         outcome_path = _outcome_path(record, number)
@@ -323,6 +339,8 @@ class Launch:
         store, problem = read_store(record.folder)
         n_bytes, n_files = folder_usage(record.folder)
         former: list[str] = next((job.get("notes", []) for job in record.jobs if job["id"] == number), [])
+        # Whoever sees that it has ended sees what it left, too.
+        record.update(store=store, n_bytes=n_bytes, n_files=n_files)
         record.update_job(
             number,
             state=state,
@@ -332,7 +350,6 @@ class Launch:
             seconds=round(end.seconds, 3),
             notes=[*former, *notes, *filter(None, [problem])],
         )
-        record.update(store=store, n_bytes=n_bytes, n_files=n_files)
         where = f"{key.plugin} ({key.level}{' ' if key.block else ''}{key.block})"
         self.note(" ".join(filter(None, [f"{where}: {state}, {end.seconds:.1f} s.", end.reason, *notes])))
 

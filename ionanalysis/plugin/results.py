@@ -37,23 +37,25 @@ class PluginResult:
     def __init__(self, path, content):
         self.path = Path(path)
         self.content = content
+        self.on_change = None
+        """Called with this object whenever the record has been written."""
         self._lock = threading.RLock()
 
     @classmethod
-    def begin(cls, result_dir, **facts):
-        """A new one, under the next free number of the result directory."""
+    def begin(cls, result_dir, *, number=None, **facts):
+        """A new one, under a number that is free, else under the next free one of the result directory."""
         folder = Path(result_dir) / FOLDER
         try:
             folder.mkdir(exist_ok=True)
             while True:
-                number = next_result_id(result_dir)
+                number = number or next_result_id(result_dir)
                 path = folder / f"{number}.json"
                 try:
                     # The file reserves the number, also where two launches go on at once.
                     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
                     break
                 except FileExistsError:
-                    continue
+                    number = None
         except OSError as error:
             raise OutputError(
                 f"{folder}: cannot be written ({error.strerror}); check that the result is yours."
@@ -63,7 +65,7 @@ class PluginResult:
             "id": number,
             **facts,
             "created": now(),
-            "launcher": {"host": platform.node(), "pid": os.getpid(), "start": start_ticks(os.getpid())},
+            "launcher": this_process(),
             "validation_errors": [],
             "jobs": [],
             "store": {},
@@ -136,6 +138,13 @@ class PluginResult:
 
     def save(self):
         write_json(self.path, self.content)
+        if self.on_change:
+            self.on_change(self)
+
+
+def this_process():
+    """What tells this process from all others, as the launcher of jobs."""
+    return {"host": platform.node(), "pid": os.getpid(), "start": start_ticks(os.getpid())}
 
 
 def read_results(result_dir):

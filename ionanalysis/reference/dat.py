@@ -16,7 +16,8 @@ def byte_sum(data):
 
 def locate_frames(data, at, plain_bytes, n_frames):
     """Rows (start, stop, time, mode, transitions, pixel sum) of the sound frames, one after the other."""
-    data, frames = bytes(data), []
+    data = bytes(data)
+    frames: list = []
     while len(frames) < n_frames and at + 8 <= len(data):
         time, mode = struct.unpack_from(">2I", data, at)
         is_marked = data[at + 20 : at + 24] == b"\xde\xad\xbe\xef"

@@ -13,6 +13,8 @@ NEAR_SHARE = 0.74
 """A search for the empties' time constant near another looks at most so far below it, and as far above."""
 
 N_ROUNDS = 3
+EARLY = {"n_rounds": 12}
+"""How classes are found that only choose the empties of the next round."""
 
 MOST_SORTED = 1600
 """Wells that all but the last round look at."""
@@ -102,11 +104,12 @@ def sort_wells(flows, clock, usable, shape, *, n_rounds=N_ROUNDS):
         # Later rounds begin near their ends.
         fit = fit_wells(grid, table, seen, start=fit, n_rounds=2 if fit else 4)
         if len(fast) != len(part.wells):
-            fast = _classes(fit.log_tau, part.usable)[0]
+            fast = _classes(fit.log_tau, part.usable, **EARLY)[0]
         delay = _smooth_delays(fit.delay_s, fast, part, shape, has_classes=round_number > 0)
         fit = fit_wells(grid, table, seen, start=fit.with_delay(delay), prior=_held_delay(fit, delay), n_rounds=2)
         weights = frame_weights(grid, family.unfolded(table), part.flows, fit, part.usable, weights, counts)
-        fast, probability, separation = _classes(fit.log_tau, part.usable)
+        is_last = round_number == n_rounds - 1
+        fast, probability, separation = _classes(fit.log_tau, part.usable, **({} if is_last else EARLY))
     assert fit is not None
     noise = float(np.median(fit.residual[usable]))
     return Sorting(fit, tau_empty, np.where(usable, probability, np.nan), separation, noise, weights)
@@ -127,9 +130,9 @@ class _Part:
         return cls(wells, [np.take(flow, wells, axis=1) for flow in flows], usable[wells])
 
 
-def _classes(log_tau, usable):
+def _classes(log_tau, usable, **options):
     """Wells that serve as empties, bool; probability of a bead; separation of both classes (`two_classes`)."""
-    probability, separation = two_classes(log_tau, usable)
+    probability, separation = two_classes(log_tau, usable, **options)
     found = usable & (probability < 0.5)
     if separation == 0 or found.sum() < 10:
         # One class only: the fastest wells have to do as references.
@@ -211,7 +214,7 @@ def find_tau_empty(family, traces, near=0.0, start=None, *, least_s=0.05, most_s
         grid, table = family.table(float(np.exp(log_tau_empty)))
         # What fitted with another time constant is a good start.
         fit = fit_wells(grid, table, traces, start=fit, n_rounds=3 if fit is None else 2)
-        return float(np.median(fit.residual))
+        return float(np.partition(fit.residual, len(fit.residual) // 2)[len(fit.residual) // 2])
 
     least, most = np.log(least_s), np.log(most_s)
     places = np.linspace(least, most, 13)

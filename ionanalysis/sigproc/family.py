@@ -60,14 +60,8 @@ class BackgroundFamily:
         basis = _span(plain, filtered)
         return cls(grid, plain @ basis.T, filtered @ basis.T, basis)
 
-    def project(self, traces):
-        """Traces (n_wells, n_values), `centred`, as `Projected`."""
-        inside = traces @ self.basis.T.astype(np.float32)
-        beyond = (traces.astype(float) ** 2).sum(axis=1) - (inside.astype(float) ** 2).sum(axis=1)
-        return Projected(inside, np.maximum(beyond, 0.0), traces.shape[1])
-
     def seen(self, flows, weights):
-        """Traces of some flows, each (n_frames, n_wells), as `Projected`: the same as `project` of them `centred`."""
+        """Traces of some flows, each (n_frames, n_wells), `centred` with the family's weights, as `Projected`."""
         n_frames, total = len(weights), weights.sum()
         root = np.sqrt(weights)
         inside = np.zeros((len(self.basis), flows[0].shape[1]), np.float32)

@@ -45,36 +45,42 @@ def without_group_noise(amplitude, size, usable, groups, *, n_rounds=2):
     -------
     ndarray of shape (n_rows, n_cols), float32
     """
-    signal = amplitude / size
-    left = np.zeros(amplitude.shape)
-    known = np.zeros(amplitude.shape, bool)
+    wells = np.flatnonzero(usable)
+    shown, own = amplitude.ravel()[wells], size.ravel()[wells]
+    signal = shown / own
+    known, left = [], []
     for length in (0, 1):
-        near = usable & (np.abs(signal - length) < _NEAR)
-        if np.count_nonzero(near) >= _LEAST_WELLS:
-            left[near] = amplitude[near] - np.median(signal[near]) * size[near]
-            known |= near
-    if not known.any():
+        near = np.flatnonzero(np.abs(signal - np.float32(length)) < _NEAR)
+        if len(near) >= _LEAST_WELLS:
+            known.append(wells[near])
+            left.append(shown[near] - np.median(signal[near]) * own[near])
+    if not known:
         return amplitude
-    shifts = [np.zeros(int(group.max()) + 1) for group in groups]
-    members = [group[known] for group in groups]
-    values = left[known] - left[known].mean()
+    chosen = np.concatenate(known)
+    values = np.concatenate(left).astype(float)
+    values -= values.mean()
+    members = [np.ascontiguousarray(group).ravel()[chosen] for group in groups]
+    counts = [
+        np.bincount(member, minlength=int(group.max()) + 1) for member, group in zip(members, groups, strict=True)
+    ]
+    shifts = [np.zeros(len(count)) for count in counts]
     for _ in range(n_rounds):
-        for shift, member in zip(shifts, members, strict=True):
+        for shift, member, count in zip(shifts, members, counts, strict=True):
             values += shift[member]
-            shift[:] = _shrunk_means(values, member, len(shift))
+            shift[:] = _shrunk_means(values, member, count)
             values -= shift[member]
     noise = sum(shift[group] for shift, group in zip(shifts, groups, strict=True))
     return np.where(usable, amplitude - noise, amplitude).astype(np.float32)
 
 
-def _shrunk_means(values, member, n_groups):
-    """Best linear prediction of what each group adds; 0 for groups without members."""
-    count = np.bincount(member, minlength=n_groups)
-    mean = np.bincount(member, values, n_groups) / np.maximum(count, 1)
+def _shrunk_means(values, member, count):
+    """Best linear prediction of what each group adds, by its number of members; 0 for groups without any."""
+    total = np.bincount(member, values, len(count))
+    mean = total / np.maximum(count, 1)
     n_free = len(values) - np.count_nonzero(count)
     if n_free < _LEAST_WELLS:
-        return np.zeros(n_groups)
-    within = ((values - mean[member]) ** 2).sum() / n_free
+        return np.zeros(len(count))
+    within = (values @ values - total @ mean) / n_free
     # Method of moments: group means vary by what groups add, and by the noise of their members.
     between = max((count @ mean**2 - np.count_nonzero(count) * within) / len(values), 0.0)
     return mean * between / (between + within / np.maximum(count, 1) + 1e-30)

@@ -23,8 +23,9 @@ _LEAST_CELLS = 4
 _VOTES = np.array([[1, 1, 1], [1, 4, 1], [1, 1, 1]])
 """How much a well and those around it say about whether it is late."""
 
-_STEP_S = 0.04
-_DELAYS_S = np.arange(-round(0.2 / _STEP_S), round(MOST_S / _STEP_S) + 1) * _STEP_S
+_EARLIEST_S = -0.2
+_FINE_STEPS = 2
+"""Steps of the fine grid between delays that are tried: whole ones cost least."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,10 @@ class LatenessWatch:
             late[number] = self._is_still(sums, number, usual[number], seen[number])
         if not late.any():
             return flow
-        cell = _cells(self.shape)
+        cell, delays = _cells(self.shape), _delays(self.clock)
         likeness = self._likeness(flow, models)
         usually, late_by = (
-            likeness[_nearest(usual[cell] + extra), np.arange(len(cell))]
+            likeness[_nearest(usual[cell] + extra, delays), np.arange(len(cell))]
             for extra in (0.0, float(np.median((seen - usual)[late])))
         )
         # A base of its own may make a well look early or late: the wells around it decide with it.
@@ -102,7 +103,7 @@ class LatenessWatch:
         if not len(wells):
             return flow
         # Cells at the edge are late in part; the wells themselves tell by how much they are.
-        lateness = _best_delays(likeness[:, wells].sum(axis=1, keepdims=True))[0] - usual[cell[wells]].mean()
+        lateness = _best_delays(likeness[:, wells].sum(axis=1, keepdims=True), delays)[0] - usual[cell[wells]].mean()
         back = self.clock.delayed(np.eye(self.clock.n_frames), -lateness).astype(np.float32)
         repaired = flow.copy()
         repaired[:, wells] = back @ flow[:, wells]
@@ -112,13 +113,16 @@ class LatenessWatch:
         """Delay of each cell at which its mean trace is most like the region's; cells' sums; the region's models."""
         sums = _cell_sums(np.where(self.judged, flow, np.float32(0)), self.shape)
         models = self._models(sums.sum(axis=1, dtype=float) / max(np.count_nonzero(self.judged), 1))
-        return np.where(self._filled, _best_delays(self._likeness(sums, models)), 0.0), sums, models
+        found = _best_delays(self._likeness(sums, models), _delays(self.clock))
+        return np.where(self._filled, found, 0.0), sums, models
 
     def _is_still(self, sums, number, usual_s, seen_s):
         """Whether a cell shows little while the flow reaches others: a base, or its absence, is no lateness."""
         counts = self._counts
         mean = sums.sum(axis=1, dtype=float) / counts.sum()
-        expected, late = self.clock.averaged(self.clock.fine(mean, [usual_s, seen_s])).T
+        delays = _delays(self.clock)
+        both = delays[_nearest(np.array([usual_s, seen_s]), delays)]
+        expected, late = self.clock.averaged(self.clock.fine(mean, both)).T
         size = np.ptp(expected)
         before = np.abs(expected - expected[0]) < 0.02 * size
         before &= np.cumsum(~before) == 0
@@ -134,7 +138,7 @@ class LatenessWatch:
     def _models(self, mean):
         """A mean trace at each delay, of mean 0 and norm 1, weighted by the frames' lengths: (n_delays, n_frames)."""
         weight = np.asarray(self.clock.counts, float)
-        models = self.clock.averaged(self.clock.fine(mean, _DELAYS_S)).T
+        models = self.clock.averaged(self.clock.fine(mean, _delays(self.clock))).T
         models = (models - (models @ weight / weight.sum())[:, None]) * np.sqrt(weight)
         return models / np.maximum(np.linalg.norm(models, axis=1, keepdims=True), 1e-9)
 
@@ -174,16 +178,22 @@ def _cells(shape):
     return (rows[:, None] * (cols[-1] + 1) + cols).ravel()
 
 
-def _best_delays(likeness):
+def _delays(clock):
+    """Delays that are tried, seconds."""
+    step_s = _FINE_STEPS * clock.step_s
+    return np.arange(round(_EARLIEST_S / step_s), round(MOST_S / step_s) + 1) * step_s
+
+
+def _best_delays(likeness, delays):
     """Delay of the highest likeness, (n_delays, n), between the steps of delays: (n,)."""
-    best = np.clip(likeness.argmax(axis=0), 1, len(_DELAYS_S) - 2)
+    best = np.clip(likeness.argmax(axis=0), 1, len(delays) - 2)
     low, middle, high = (likeness[best + step, np.arange(likeness.shape[1])] for step in (-1, 0, 1))
     bend = np.minimum(low - 2 * middle + high, -1e-9)
-    return _DELAYS_S[best] + _STEP_S * np.clip((low - high) / (2 * bend), -1, 1)
+    return delays[best] + (delays[1] - delays[0]) * np.clip((low - high) / (2 * bend), -1, 1)
 
 
-def _nearest(values):
-    return np.clip(np.rint((values - _DELAYS_S[0]) / _STEP_S).astype(int), 0, len(_DELAYS_S) - 1)
+def _nearest(values, delays):
+    return np.clip(np.rint((values - delays[0]) / (delays[1] - delays[0])).astype(int), 0, len(delays) - 1)
 
 
 def _widened(late, shape):

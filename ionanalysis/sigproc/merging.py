@@ -11,9 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from ionanalysis._core import traces as kernels
+from ionanalysis.sigproc.empties import WINDOW_S
 from ionanalysis.sigproc.frames import FrameClock
 
-_LONGEST = ((-np.inf, -0.4, 0.34), (-0.4, 1.6, 0.0), (1.6, 4.4, 0.2), (4.4, np.inf, 1.0))
+_LATE_S = WINDOW_S - 0.6
+_LONGEST = ((-np.inf, -0.4, 0.34), (-0.4, 1.6, 0.0), (1.6, _LATE_S, 0.2), (_LATE_S, np.inf, 1.0))
 """From and until when, in seconds after the onset, frames may be merged up to which duration, in seconds."""
 
 _ONSET_STEP_S = 0.2

@@ -112,7 +112,8 @@ def find_region_beads(traces, keys, options):
     sorting = sort_wells(quiet, traces.clock, usable, traces.shape)
     probability = sorting.bead_probability
     if traces.image is not None and options.use_beadfind_image:
-        image = sort_wells([traces.image], traces.image_clock, usable, traces.shape)
+        # Only which wells are slow is taken from it.
+        image = sort_wells([traces.image], traces.image_clock, usable, traces.shape, n_rounds=2)
         if image.separation > 0:
             probability = image.bead_probability
     empty = _references(probability, sorting, usable)

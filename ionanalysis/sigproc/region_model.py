@@ -93,13 +93,11 @@ def learn_region(sample, beads):
     learner.learn_dark()
     learner.learn_nuisance()
     learner.learn_key_templates()
-    signal = learner.measure()
     for _ in range(2):
         learner.learn_dark()
-        learner.follow_drift(signal)
+        learner.follow_drift(learner.measure())
         learner.learn_templates(learner.measure())
-        signal = learner.measure()
-        learner.learn_nuisance(signal)
+    learner.learn_nuisance(learner.measure())
     signal = learner.measure(levelled=True)
     live = learner.kind >= 0
     first_flow = max(key.n_flows for key in sample.keys) + 1

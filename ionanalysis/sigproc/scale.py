@@ -84,13 +84,19 @@ def one_mer_peaks(signal, *, least_wells=20):
     for flow, values in enumerate(np.sort(signal, axis=1)):
         peak = 1.0
         for _ in range(4):
-            low, high = np.searchsorted(values, (peak - 0.3, peak + 0.3))
+            low, high = _between(values, peak - 0.3, peak + 0.3)
             if high - low < least_wells:
                 peak = np.nan
                 break
             peak = _middle(values, low, high)
         peaks[flow] = peak
     return peaks
+
+
+def _between(ordered, least, most):
+    """First and last index of the values from `least` to below `most`."""
+    # Of the same type: else all values would be converted.
+    return ordered.searchsorted(np.array((least, most), ordered.dtype)).tolist()
 
 
 def _middle(ordered, low, high):
@@ -214,7 +220,7 @@ def _peak(ordered, bend, n, least_wells):
     low, high = (middle + below) / 2, (middle + above) / 2
     half = 0.8 * min(middle - low, high - middle)
     for _ in range(3):
-        first, stop = np.searchsorted(ordered, (middle - half, middle + half))
+        first, stop = _between(ordered, middle - half, middle + half)
         if stop - first < least_wells:
             return None
         middle = min(max(_middle(ordered, first, stop), low + 0.2 * half), high - 0.2 * half)

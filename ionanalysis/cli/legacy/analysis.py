@@ -165,7 +165,16 @@ def _square(size):
     return round(math.sqrt(size[0] * size[1]))
 
 
-_CONVERTERS = {"region-size": _square, "bkg-debug-param": lambda level: level > 0}
+def _pixel_gain(wanted):
+    """Pixels are corrected as the chip needs it, or not at all."""
+    return "chip" if wanted else "none"
+
+
+_CONVERTERS = {
+    "region-size": _square,
+    "img-gain-correct": _pixel_gain,
+    "bkg-debug-param": lambda level: level > 0,
+}
 
 
 def _copy_mask(path, out_dir):

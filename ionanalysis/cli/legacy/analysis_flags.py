@@ -95,7 +95,7 @@ ANALYSIS_FLAGS = FlagTable(
         ("xtalk-correction", "bool", "SignalOptions.cross_talk"),
         ("bkg-use-proton-well-correction", "bool", _OTHER_FIT),
         ("bkg-well-xtalk-name", "text", _OTHER_FIT),
-        ("img-gain-correct", "bool", _OTHER_FIT),
+        ("img-gain-correct", "bool", "BeadfindOptions.pixel_gain"),
         ("col-flicker-correct", "bool", "SignalOptions.comparator_noise"),
         ("col-flicker-correct-aggressive", "bool", _OTHER_FIT),
         ("bkg-debug-param", "int", "SignalOptions.fit_parameters"),

@@ -114,7 +114,7 @@ def _map_bytes(path):
     try:
         if not Path(path).stat().st_size:
             raise InputError(f"{path}: is empty; copy it again.")
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error

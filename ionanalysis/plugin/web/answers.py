@@ -1,23 +1,15 @@
 """Requests and answers: what both the pages and the REST addresses of the server need."""
 
 import json
-import mimetypes
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from ionanalysis.errors import InputError
 from ionanalysis.plugin.web.access import TOKEN_HEADER, FrameScope
-from ionanalysis.plugin.web.frames import SANDBOX
-from ionanalysis.plugin.web.site import NotFoundError
+from ionanalysis.plugin.web.files import CLOSED, PUBLIC, kind_of
 
 BODY_LIMIT = 8 << 20
-
-FRAME_POLICY = f"sandbox {SANDBOX}; frame-ancestors 'self'"
-"""Of all that plugins wrote; holds also where somebody opens such a page by itself."""
-
-CLOSED = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
 
 class Call:
@@ -51,33 +43,12 @@ async def whole_body(request):
     return body
 
 
-def file_below(root, path):
-    """The file of a relative path, which may neither leave `root` nor reach out of it through links."""
-    root = Path(root).resolve()
-    if "\0" in path or path.startswith("/") or ".." in Path(path).parts:
-        raise NotFoundError(f"{path}: is not here.")
-    found = (root / path).resolve()
-    if not found.is_relative_to(root) or not found.is_file():
-        raise NotFoundError(f"{path}: is not here.")
-    return found
-
-
-def kind_of(path):
-    # PHP is not run: its text is shown.
-    if path.suffix in (".php", ".log"):
-        return "text/plain"
-    return mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-
-
-_PUBLIC = {**CLOSED, "Access-Control-Allow-Origin": "*", "Content-Security-Policy": FRAME_POLICY}
-
-
 def public(content, kind):
-    return Response(content, media_type=kind, headers=dict(_PUBLIC))
+    return Response(content, media_type=kind, headers=dict(PUBLIC))
 
 
 def public_file(path):
-    return FileResponse(path, media_type=kind_of(path), headers=dict(_PUBLIC))
+    return FileResponse(path, media_type=kind_of(path), headers=dict(PUBLIC))
 
 
 def as_json(content, status=200):

@@ -1,7 +1,6 @@
 """The server's addresses: those that plugins' pages know (plugin.md 4), and our own pages around them."""
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -14,21 +13,20 @@ from starlette.routing import Route
 from ionanalysis.errors import IonAnalysisError
 from ionanalysis.plugin.ask import NoSuchFunctionError, call_extension, validate_plugin
 from ionanalysis.plugin.web.access import COOKIE, TOKEN_HEADER, FrameScope
-from ionanalysis.plugin.web.answers import (
-    BODY_LIMIT,
+from ionanalysis.plugin.web.answers import BODY_LIMIT, Call, as_json, for_frames, public, public_file, whole_body
+from ionanalysis.plugin.web.files import (
     CLOSED,
     FRAME_POLICY,
-    Call,
-    as_json,
+    HEIGHT_SCRIPT,
+    SCRIPTS,
+    NotFoundError,
     file_below,
-    for_frames,
+    jquery,
     kind_of,
-    public,
-    public_file,
-    whole_body,
+    script_of_pages,
 )
 from ionanalysis.plugin.web.frames import ACTIONS, SANDBOX, frame_page, nothing_to_show
-from ionanalysis.plugin.web.site import PAGES, NotFoundError
+from ionanalysis.plugin.web.site import PAGES
 
 _OWN_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'; connect-src 'self'; "
@@ -256,7 +254,7 @@ class _App:
         # Plugins link BAM files of their result: what such a link leads to is served if it is in the result.
         found, headers = file_below(root, path), {"Content-Security-Policy": FRAME_POLICY, **CLOSED}
         if path.endswith("_block.html") and found.stat().st_size <= BODY_LIMIT:
-            content = found.read_bytes() + b'<script src="/static/height.js"></script>'
+            content = found.read_bytes() + HEIGHT_SCRIPT
             return Response(content, media_type="text/html", headers=headers)
         # Read as it is sent: it may be a BAM file of any size.
         return FileResponse(found, media_type=kind_of(found), headers=headers)
@@ -267,19 +265,13 @@ class _App:
         return public_file(found)
 
     def site_media(self, call):
-        """jQuery under whatever name and version a page asks for; nothing else of the original's is here."""
-        name = call.path["path"].rpartition("/")[2]
-        if name.startswith("jquery") and name.endswith(".js") and "ui" not in name:
-            from xstatic.pkg import jquery
-
-            return public((Path(jquery.BASE_DIR) / "jquery.min.js").read_bytes(), "text/javascript")
-        raise NotFoundError(f"{call.path['path']}: is not part of this server.")
+        return public(jquery(call.path["path"]), "text/javascript")
 
     def static(self, call):
         name = call.path["name"]
-        if name not in ("frame.js", "height.js", "page.js", "style.css"):
+        if name not in SCRIPTS:
             raise NotFoundError(f"{name}: is not part of this server.")
-        return public((files("ionanalysis.plugin.web") / "static" / name).read_bytes(), kind_of(Path(name)))
+        return public(script_of_pages(name), kind_of(Path(name)))
 
     # REST
 

@@ -47,6 +47,14 @@ def frame_page(text, variables, plan, token):
     return text + _script({**variables, "TB_plan_json": plan})
 
 
+def page_text(folder, action):
+    """HTML of one of the pages in a plugin's folder; None if it has none."""
+    path = folder / ACTIONS[action]
+    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        return None
+    return path.read_text("utf-8", errors="replace")
+
+
 def nothing_to_show(action):
     """The page where a plugin has none."""
     return f"<!DOCTYPE html>\n<p>There is nothing to show: the plugin has no {ACTIONS[action]}.</p>\n"

@@ -8,23 +8,19 @@ from pathlib import Path
 from ionanalysis.errors import InputError, IonAnalysisError
 from ionanalysis.io.jsonfile import write_json
 from ionanalysis.options.plugins import PluginOptions
-from ionanalysis.plugin.ask import barcode_rows, validate_plugin
-from ionanalysis.plugin.barcode_table import shown_rows, table_columns, table_rows
-from ionanalysis.plugin.barcodes import barcodes_json
-from ionanalysis.plugin.homes import home, reference_library
-from ionanalysis.plugin.inputs import barcode_sources, report_facts
+from ionanalysis.plugin.ask import validate_plugin
+from ionanalysis.plugin.homes import home
+from ionanalysis.plugin.inputs import report_facts
 from ionanalysis.plugin.jobs import LocalExecutor
 from ionanalysis.plugin.launch import Launch, LaunchRequest
 from ionanalysis.plugin.plan import plan_configs
 from ionanalysis.plugin.results import next_job_number, read_results
-from ionanalysis.plugin.web.frames import ACTIONS
+from ionanalysis.plugin.web.files import NotFoundError
+from ionanalysis.plugin.web.frames import page_text
+from ionanalysis.plugin.web.table import launch_table
 
 PAGES = ("config", "plan", "about")
 """Pages that need no result."""
-
-
-class NotFoundError(InputError):
-    """A plugin, result or page that is not there."""
 
 
 class PluginSite:
@@ -96,10 +92,7 @@ class PluginSite:
 
     def page_text(self, record, action):
         """HTML of a plugin's page; None if it has none."""
-        path = record.info.path / ACTIONS[action]
-        if not path.is_file() or not path.resolve().is_relative_to(record.info.path.resolve()):
-            return None
-        return path.read_text("utf-8", errors="replace")
+        return page_text(record.info.path, action)
 
     def configure(self, record, config):
         """Set a plugin's global configuration."""
@@ -199,18 +192,7 @@ class PluginSite:
 
     def barcode_table(self, number, record):
         """Columns and rows of a plugin's barcode table (plugin.md 4.6); both empty if it asks for none."""
-        path = self.result_dir(number)
-        if not record.info.barcode_columns:
-            return [], []
-        params = report_facts(path).params
-        entries = barcodes_json(barcode_sources(path, params, reference_library=reference_library()))
-        has_barcodes = "nonbarcoded" not in entries
-        columns = table_columns(
-            record.info.barcode_columns, has_barcodes=has_barcodes, options=_table_options(entries.values())
-        )
-        rows = table_rows(entries, columns)
-        changed = barcode_rows(record, rows, self.plan_config(record) or {}, record.config or {})
-        return columns, shown_rows(changed, columns)
+        return launch_table(self.result_dir(number), record, self.plan_config(record))
 
     def launch(self, number, wanted, config, reuse=None):
         """Launch a plugin by hand, at all its levels.
@@ -267,18 +249,3 @@ class PluginSite:
         # A report that cannot be written is no reason to end a job.
         with suppress(IonAnalysisError), self._change_lock:
             self.on_change(path)
-
-
-def _table_options(entries):
-    """Choices of the known dropdowns: references of the library, and BED files that this result names."""
-    names = {entry["reference"] for entry in entries if entry["reference"]}
-    library = reference_library()
-    if library.is_dir():
-        names |= {path.stem for pattern in ("*.fasta", "*/*.fasta", "*/*/*.fasta") for path in library.glob(pattern)}
-    options = {"reference": [{"display": f"{name} ({name})", "value": name} for name in sorted(names)]}
-    for field in ("target_region_filepath", "hotspot_filepath"):
-        named = sorted({(entry[field], entry["reference"]) for entry in entries if entry[field]})
-        options[field] = [
-            {"display": Path(path).name, "value": path, "reference": reference} for path, reference in named
-        ]
-    return options

@@ -13,9 +13,11 @@
     if (frame && frame.contentWindow) frame.contentWindow.postMessage({ ionanalysis: action, content: content }, "*");
   }
   function ask(method, address, content) {
+    var headers = { "Content-Type": "application/json", "X-Requested-With": "ionanalysis" };
+    if (body.dataset.csrf) headers["X-CSRFToken"] = body.dataset.csrf;
     return fetch(address, {
       method: method,
-      headers: { "Content-Type": "application/json", "X-Requested-With": "ionanalysis" },
+      headers: headers,
       body: content === undefined ? undefined : JSON.stringify(content),
     });
   }

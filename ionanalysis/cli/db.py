@@ -1,0 +1,117 @@
+"""The run database: make it, add users, references and results."""
+
+import json
+import sys
+from pathlib import Path
+
+from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.errors import UsageError
+from ionanalysis.options.rundb import DatabaseOptions
+
+
+def add_arguments(parser):
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, (add, work, summary) in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        add(action)
+        add_options(action, DatabaseOptions)
+        action.set_defaults(work=work)
+
+
+def run(args):
+    from ionanalysis.rundb.settings import configure
+
+    options = from_args(DatabaseOptions, args)
+    if args.work is _init and "://" not in options.address:
+        Path(options.address).resolve().parent.mkdir(parents=True, exist_ok=True)
+    configure(options)
+    args.work(args)
+
+
+def _add_init(parser):
+    pass
+
+
+def _init(args):
+    from ionanalysis.rundb.setup import make_tables
+
+    make_tables()
+    print(
+        "The tables are there, and what a server begins with in them. Next: ionanalysis db user ionadmin",
+        file=sys.stderr,
+    )
+
+
+def _add_user(parser):
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--password", metavar="P", help="its password; asked for when left out and stdin is a terminal")
+    parser.add_argument("--admin", "--superuser", dest="superuser", action="store_true", help="may do everything")
+    parser.add_argument("--json", action="store_true", help="print name and API key as JSON")
+
+
+def _user(args):
+    from ionanalysis.rundb.setup import set_up_user
+
+    password = args.password
+    if password is None and sys.stdin.isatty():
+        from getpass import getpass
+
+        password = getpass(f"password of {args.name}: ")
+        if getpass("once more: ") != password:
+            raise UsageError("the two passwords differ.")
+    key = set_up_user(args.name, password, superuser=args.superuser)
+    print(json.dumps({"username": args.name, "api_key": key}) if args.json else key)
+
+
+def _add_reference(parser):
+    parser.add_argument("name", metavar="NAME", help="the short name that plans use, such as hg19")
+    parser.add_argument("fasta", metavar="FASTA", help="its sequences, plain or compressed with gzip")
+    parser.add_argument("--title", metavar="T", default="", help="its long name (default: NAME)")
+    parser.add_argument("--species", metavar="S", default="", help="whose genome it is")
+    parser.add_argument("--version", metavar="V", default="", help="of the genome")
+    parser.add_argument("--notes", metavar="N", default="", help="anything else")
+    parser.add_argument("--index", action="store_true", help="index it now (default: at the first alignment)")
+    parser.add_argument("--json", action="store_true", help="print its address and facts as JSON")
+
+
+def _reference(args):
+    from ionanalysis.rundb.references import ReferenceFacts, add_reference
+
+    facts = ReferenceFacts(title=args.title, species=args.species, version=args.version, notes=args.notes)
+    row = add_reference(args.name, args.fasta, facts, index_now=args.index)
+    if args.json:
+        told = {"id": row.pk, "short_name": row.short_name, "identity_hash": row.identity_hash}
+        print(json.dumps({**told, "genome_length": row.genome_length}))
+    print(f"Plans may name {row.short_name} now: {row.genome_length} bases.", file=sys.stderr)
+
+
+def _add_ingest(parser):
+    parser.add_argument("result_dirs", nargs="+", metavar="RESULT_DIR", help="what `ionanalysis run -o` made")
+
+
+def _ingest(args):
+    for folder in args.result_dirs:
+        print(record_result(folder))
+
+
+def record_result(folder):
+    """Take a result into the configured database; its number there.
+
+    Raises
+    ------
+    InputError
+        If the database has no tables, or the folder is no result.
+    """
+    from ionanalysis.rundb.life.ingest import ingest
+    from ionanalysis.rundb.setup import demand_tables
+
+    demand_tables()
+    return ingest(folder).pk
+
+
+ACTIONS = {
+    "init": (_add_init, _init, "make the tables, or bring them up to date, and add what a server begins with"),
+    "user": (_add_user, _user, "add a user or change one, and print its API key"),
+    "reference": (_add_reference, _reference, "add a reference that plans may name, over a FASTA file"),
+    "ingest": (_add_ingest, _ingest, "record results with their runs and metrics, and print their numbers"),
+}

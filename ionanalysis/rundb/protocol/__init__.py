@@ -1,0 +1,56 @@
+"""The protocol of the REST API (rest-api.md 2): the one place that knows the library which speaks it.
+
+Resources take their base and their kinds of field from here and know nothing else of it, so that the library could
+be replaced.
+"""
+
+from ionanalysis.rundb.protocol.access import demand, demand_administrator, demand_own_site
+from ionanalysis.rundb.protocol.answers import Refusal
+from ionanalysis.rundb.protocol.kinds import (
+    NO_DEFAULT,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dict,
+    Float,
+    Integer,
+    JsonValue,
+    List,
+    Many,
+    One,
+    String,
+)
+from ionanalysis.rundb.protocol.serving import route, serve, top_level
+from ionanalysis.rundb.protocol.single import Single
+from ionanalysis.rundb.protocol.table import EVERYTHING, MESH_ROOT, RESOURCES, Table
+from ionanalysis.rundb.protocol.wire import body_of, json_response, plain
+
+__all__ = [
+    "EVERYTHING",
+    "MESH_ROOT",
+    "NO_DEFAULT",
+    "RESOURCES",
+    "BigInteger",
+    "Boolean",
+    "DateTime",
+    "Dict",
+    "Float",
+    "Integer",
+    "JsonValue",
+    "List",
+    "Many",
+    "One",
+    "Refusal",
+    "Single",
+    "String",
+    "Table",
+    "body_of",
+    "demand",
+    "demand_administrator",
+    "demand_own_site",
+    "json_response",
+    "plain",
+    "route",
+    "serve",
+    "top_level",
+]
