@@ -19,7 +19,7 @@ test-slow: $(VENV)/.installed-test
 # The tests that drive kernels, on kernels with bounds checks: an index error inside a kernel becomes a failure here.
 test-checked: $(VENV)/.installed-test
 	IONANALYSIS_CHECKED=1 $(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/checked .
-	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto -m "not slow and not slurm" $(KERNEL_TESTS)
+	IONANALYSIS_CPU=baseline PYTHONPATH=build/checked $(BIN)/pytest -n auto --dist loadfile -m "not slow and not slurm" $(KERNEL_TESTS)
 
 # Plugins written for Torrent Suite, unmodified: make test-plugins PLUGIN_SOURCES=FOLDER
 test-plugins: $(VENV)/.installed-test
@@ -43,6 +43,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.calling_resources
 	$(BIN)/python -m benchmarks.plugins
 	$(BIN)/python -m benchmarks.aligning
+	$(BIN)/python -m benchmarks.rundb
 	$(BIN)/python -m benchmarks.pipeline
 
 # Figures on the golden data beside the original's.
@@ -75,7 +76,8 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml setup.py $(KERNELS)
 	touch $@
 
 $(VENV)/.installed-%: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	# Of the package as installed above: asked for by its folder, all kernels would be compiled anew.
+	$(BIN)/python -m pip install --quiet "ionanalysis[$*]"
 	touch $@
 
 clean:

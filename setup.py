@@ -2,7 +2,8 @@
 
 Each kernel is compiled once per instruction set ("variant") and `ionanalysis._core` picks one at run
 time, so that the same wheel runs on any CPU and is fast on a new one. Contraction and reassociation of
-floating-point operations stay off: all variants give the same bytes.
+floating-point operations stay off: all variants give the same bytes. What Cython needs for arrays, most of
+the C code of a kernel, is compiled once, in a module that all share.
 
 Set ``IONANALYSIS_CHECKED=1`` to build one baseline variant with bounds checks.
 """
@@ -18,7 +19,8 @@ from setuptools import Extension, setup
 CORE = Path("ionanalysis/_core")
 CHECKED = os.environ.get("IONANALYSIS_CHECKED") == "1"
 X86 = platform.machine().lower() in ("x86_64", "amd64")
-FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+SHARED = "ionanalysis._core._arrays"
+FLAGS = ["-O3", "-g0", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
 VARIANTS = {"baseline": []}
 if X86 and not CHECKED:
     VARIANTS["avx2"] = ["-mavx2", "-mfma"]
@@ -42,7 +44,7 @@ def build(variant, extensions):
     return cythonize(
         extensions,
         build_dir=f"build/cython-{'checked' if CHECKED else variant}",
-        force=CHECKED,
+        shared_utility_qualified_name=SHARED,
         compiler_directives={
             "language_level": 3,
             "boundscheck": CHECKED,
@@ -56,6 +58,7 @@ def build(variant, extensions):
 
 kernels = sorted(path.stem for path in CORE.glob("*.pyx") if path.stem != "cpu")
 modules = build("cpu", [extension("ionanalysis._core.cpu", "cpu", [])])
+modules += build("shared", [Extension(SHARED, [str(CORE / "_arrays.c")], extra_compile_args=["-O2", "-g0"])])
 for variant, flags in VARIANTS.items():
     built = [kernel for kernel in kernels if variant != "avx512" or kernel in WIDE]
     modules += build(variant, [extension(f"ionanalysis._core.{variant}.{kernel}", kernel, flags) for kernel in built])

@@ -24,6 +24,7 @@ from ionanalysis.bam import flowgrams
 from ionanalysis.basecaller.recall import recall_bam
 from ionanalysis.cli._describe import describe
 from ionanalysis.errors import InputError
+from ionanalysis.io.fit_parameters import read_fit_parameters
 from ionanalysis.io.mask import read_mask
 from ionanalysis.io.phred import read_phred_table
 from ionanalysis.io.sff import open_sff
@@ -67,6 +68,7 @@ READERS = {
     "sff": read_reads,
     "phred": read_table,
     "mask": read_mask,
+    "fit parameters": read_fit_parameters,
     "info": describe,
     "flowgrams": read_flows,
     "calls": read_calls,

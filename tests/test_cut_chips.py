@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_equal
 
 from ionanalysis.cli.main import main
+from ionanalysis.io.fit_parameters import read_fit_parameters
 from ionanalysis.io.mask import NO_READ, WellFlag, read_barcode_mask, read_mask
 from ionanalysis.wells import open_wells
 
@@ -108,6 +110,9 @@ def assert_same_result(result, expected, *, but=()):
         assert_close(numbers_of(result / name), numbers_of(expected / name), name)
     for name in BAMS:
         assert reads_of(result, name) == reads_of(expected, name), name
+    one, other = (read_fit_parameters(folder / "sigproc_results/fit_parameters.h5") for folder in (result, expected))
+    for group in ("wells", "regions", "flows"):
+        assert_equal(getattr(one, group), getattr(other, group))
 
 
 @pytest.mark.parametrize(("size", "executor"), [("24x24", "threads:2"), ("30x30", "processes:2")])
@@ -183,6 +188,19 @@ def test_a_cut_result_can_be_called_again(cut, tmp_path):
     assert reads_of(tmp_path / "copy") == reads_of(cut)
 
 
+def test_a_well_is_looked_at_in_its_block(cut_run, cut, tmp_path, capsys):
+    row, col = np.argwhere(read_mask(cut / "sigproc_results/analysis.bfmask.bin").matches(WellFlag.LIB))[-1]
+    page = tmp_path / "well.html"
+    words = ["well", str(cut_run), str(row), str(col), "-o", str(page), "--flows", "8-9", "--region-size", str(HALF)]
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"{page}\n"
+    with open_wells(cut / "sigproc_results/1.wells") as wells:
+        signal = wells.stored(slice(row, row + 1), slice(col, col + 1))[0, 0]
+    text = page.read_text()
+    assert min(row, col) >= HALF and f"<title>Well {row}:{col}</title>" in text and "rows 24 to 47" in text
+    assert f"flow 8 T: {signal[8]:.2f} bases; flow 9 C: {signal[9]:.2f} bases" in text
+
+
 def test_images_by_block_are_cut_already(cut_run, tmp_path, capsys):
     assert main(["run", str(cut_run), "-o", str(tmp_path / "result"), "--blocks", "24x24"]) == 2
     assert "has images by block" in capsys.readouterr().err
@@ -216,6 +234,11 @@ def test_a_block_with_a_bad_image_leaves_the_others_whole(cut_run, cut, tmp_path
     with open_wells(result / "sigproc_results/1.wells") as wells, open_wells(cut / "sigproc_results/1.wells") as same:
         np.testing.assert_array_equal(wells[...][others], same[...][others])
     assert (read_barcode_mask(result / "basecaller_results" / "barcodeMask.bin")[place] == NO_READ).all()
+    fit, same = (read_fit_parameters(folder / "sigproc_results/fit_parameters.h5") for folder in (result, cut))
+    assert len(fit.regions["t0_s"]) == len(fit.flows["zero_level"]) == 3
+    for name, values in fit.wells.items():
+        np.testing.assert_array_equal(values[others], same.wells[name][others])
+        assert (values[place] == -1 if name == "copies" else np.isnan(values[place])).all()
     names, before = ({read.split("\t")[0] for read in reads_of(folder)} for folder in (result, cut))
     inside = {name for name in before if int(name.split(":")[1]) < HALF <= int(name.split(":")[2])}
     assert len(names ^ (before - inside)) <= 0.02 * len(before)

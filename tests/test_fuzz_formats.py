@@ -13,6 +13,7 @@ import pytest
 
 from ionanalysis.blocks import Block
 from ionanalysis.flows import FlowOrder
+from ionanalysis.io.fit_parameters import DATASETS, FitParameters
 from ionanalysis.io.mask import Mask, write_mask
 from ionanalysis.io.phred import PhredTable, read_phred_table, write_phred_table
 from ionanalysis.io.wells_legacy import write_legacy_wells
@@ -44,6 +45,11 @@ def small(tmp_path_factory):
     rows, cols = np.divmod(np.arange(42), 6)
     write_legacy_wells(folder / "legacy.wells", signal.reshape(42, 9), flow_order, rows=rows, cols=cols)
     write_mask(folder / "bfmask.bin", Mask(np.full((7, 6), 0x46)))
+    values: dict = {"wells": {}, "regions": {}, "flows": {}}
+    for place in DATASETS:
+        group, key = place.split("/")
+        values[group][key] = np.ones((7, 6), np.float32)
+    FitParameters(**values).write(folder / "fit_parameters.h5")
     table = PhredTable((np.array([1, 2]),) * 6, np.arange(64) % 40)
     for name in ("table.h5", "table.binary", "table.txt"):
         write_phred_table(folder / name, table)
@@ -55,6 +61,7 @@ FORMS = [
     ("wells", "packed.wells", 18_000),
     ("wells", "legacy.wells", 40),
     ("mask", "bfmask.bin", 8),
+    ("fit parameters", "fit_parameters.h5", 18_000),
     ("phred", "table.h5", 2000),
     ("phred", "table.binary", 40),
     ("phred", "table.txt", 60),

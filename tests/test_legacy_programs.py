@@ -16,6 +16,7 @@ from ionanalysis.cli.legacy.basecaller_flags import BASECALLER_FLAGS
 from ionanalysis.cli.legacy.effects import apply_flags, help_text, target_of
 from ionanalysis.errors import ChecksumError, InputError, NoLiveBeadsError, UsageError
 from ionanalysis.io.dat import read_dat, write_dat
+from ionanalysis.io.fit_parameters import read_fit_parameters
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,19 @@ def test_the_programs_leave_the_originals_files(called):
         assert (called / "sigproc_results" / name).exists(), name
     for name in ("rawlib.basecaller.bam", "BaseCaller.json", "datasets_basecaller.json"):
         assert (called / "basecaller_results" / name).exists(), name
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_fit_parameters_are_written_where_they_are_asked_for(called, raw48, tmp_path, level):
+    for name in ("bfmask.bin", "beadfind.h5"):
+        shutil.copyfile(called / "sigproc_results" / name, tmp_path / name)
+    (tmp_path / "fit_parameters.h5").write_bytes(b"of a former fit")
+    words = [f"--output-dir={tmp_path}", "--flowlimit=12", f"--bkg-debug-param={level}", str(raw48)]
+    assert analysis.main_analysis(words) == 0
+    assert (tmp_path / "1.wells").exists()
+    assert (tmp_path / "fit_parameters.h5").exists() == (level > 0)
+    if level:
+        assert read_fit_parameters(tmp_path / "fit_parameters.h5").flows["zero_level"].shape == (1, 12, 2)
 
 
 def test_the_run_id_of_the_command_line_names_the_reads(called):

@@ -46,19 +46,33 @@ def test_notebooks_are_kept_without_outputs(path):
     assert set(notebook["metadata"]) <= {"kernelspec", "language_info"}
 
 
-def test_the_notebook_on_calling_runs_and_shows_what_it_says(execute):
-    cells = {cell["id"]: cell for cell in execute(DOCS / "calling.ipynb")}
-    outputs = {name: cell["outputs"] for name, cell in cells.items() if cell["cell_type"] == "code"}
+def shown_by(cells, images):
+    """Texts that code cells show, by the cell's name; the cells named in `images` must show one each."""
+    outputs = {cell["id"]: cell["outputs"] for cell in cells if cell["cell_type"] == "code"}
     assert not [name for name, shown in outputs.items() for part in shown if part["output_type"] == "error"]
-    for name in ("well", "well-late", "errors-plot", "quality-plot"):
+    for name in images:
         (image,) = [part["data"]["image/png"] for part in outputs[name] if "image/png" in part.get("data", {})]
         assert len(base64.b64decode(image)) > 5_000
-    shown = {
-        name: "".join(part["data"]["text/plain"])
+    return {
+        name: "".join(part["data"]["text/plain"] if "data" in part else part["text"])
         for name, parts in outputs.items()
         for part in parts
-        if "text/plain" in part.get("data", {})
+        if "text/plain" in part.get("data", {}) or part.get("name") == "stdout"
     }
+
+
+def test_the_notebook_on_signals_runs_and_shows_what_it_says(execute):
+    images = ("raw", "time-constants", "empties", "well", "truth-plot")
+    shown = shown_by(execute(DOCS / "signals.ipynb"), images)
+    assert shown["view"].startswith("<BeadMap: 40 x 40 wells in 1 regions")
+    summary, *lengths = shown["truth"].splitlines()
+    assert float(summary.split("off by ")[1].split()[0]) < 0.08
+    assert [abs(float(line.split("bias ")[1].split(",")[0])) < 0.06 for line in lengths] == [True] * 5
+    assert "wells/time_constant_s (s): buffering time constant" in shown["files"]
+
+
+def test_the_notebook_on_calling_runs_and_shows_what_it_says(execute):
+    shown = shown_by(execute(DOCS / "calling.ipynb"), ("well", "well-late", "errors-plot", "quality-plot"))
     assert shown["phase"].startswith("PhaseEstimate(CF 0.6")
     assert float(shown["errors"].split(" errors per 100")[0].split()[-1]) < 0.5
     assert shown["bam"].startswith("Flowgrams(") and shown["reads"].startswith("CalledReads(")

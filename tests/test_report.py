@@ -16,10 +16,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from ionanalysis.basecaller import predict_signal
 from ionanalysis.errors import InputError
 from ionanalysis.flows import FlowOrder
+from ionanalysis.io.fit_parameters import DATASETS, FitParameters
 from ionanalysis.io.mask import Mask, WellFlag, write_mask
 from ionanalysis.metrics.accuracy import calls_from_bam, score_calls
 from ionanalysis.report import plots, write_report
 from ionanalysis.report.accuracy_plots import _short, wilson_interval
+from ionanalysis.report.fit_maps import fit_maps_plot
 from ionanalysis.report.reads import gather_reads
 from ionanalysis.report.result import Result, read_key_traces
 
@@ -109,6 +111,27 @@ def test_the_page_can_be_walked_by_heading_and_link(full):
     assert {link["href"][1:] for link in full.all("a")} == names
     assert len(full.all("h1")) == 1 and len(full.all("h2")) == len(names)
     assert full.all("html")[0]["lang"] == "en" and any(m.get("name") == "viewport" for m in full.all("meta"))
+
+
+def test_maps_are_means_over_live_wells(tmp_path):
+    rows, cols = np.indices((12, 9)).astype(np.float32)
+    copies = np.where(cols == 3, np.float32(-1), 1 + rows)
+    wells = {name.split("/")[1]: rows for name in DATASETS if name.startswith("wells/")}
+    wells |= {
+        "copies": copies,
+        "t0_s": np.where(rows < 5, np.nan, cols),
+        "time_constant_s": np.where(cols == 3, 9, 0.5),
+    }
+    nothing = np.zeros((1, 1), np.float32)
+    tables = [{n.split("/")[1]: nothing for n in DATASETS if n.startswith(group)} for group in ("regions/", "flows/")]
+    (tmp_path / "sigproc_results").mkdir()
+    FitParameters(wells, *tables).write(tmp_path / "sigproc_results/fit_parameters.h5")
+    maps = Result(tmp_path).fit_maps
+    assert (maps.shape, maps.side) == ((12, 9), 5)
+    assert_allclose(maps.values["copies"], [[3, 3], [8, 8], [11.5, 11.5]])
+    assert_allclose(maps.values["t0_s"], [[np.nan, np.nan], [2, 6.5], [2, 6.5]])
+    assert_allclose(maps.values["time_constant_s"], 0.5)
+    assert "time constant 0.5 to 0.5 s" in fit_maps_plot(maps).alt
 
 
 def test_an_empty_result_says_what_is_missing(tmp_path):

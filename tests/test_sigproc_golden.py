@@ -1,10 +1,12 @@
 """Signal processing of the golden runs: beads and signals against their truth."""
 
+import h5py
 import numpy as np
 import pytest
 
 from ionanalysis.blocks import Block
 from ionanalysis.errors import InputError, NoLiveBeadsError
+from ionanalysis.io.fit_parameters import read_fit_parameters
 from ionanalysis.io.mask import WellFlag, read_mask
 from ionanalysis.options.sigproc import BeadfindOptions
 from ionanalysis.run import open_run
@@ -158,8 +160,50 @@ def test_files_of_the_stages(results):
     names = {path.name for path in results.iterdir()}
     assert names == {
         "1.wells", "analysis.bfmask.bin", "analysis.bfmask.stats", "avgNukeTrace_ATCG.txt", "avgNukeTrace_TCAG.txt",
-        "beadfind.h5", "bfmask.bin", "bfmask.stats", "pinsPerFlow.txt", "processParameters.txt", "sigproc.json",
+        "beadfind.h5", "bfmask.bin", "bfmask.stats", "dcOffset", "fit_parameters.h5", "pinsPerFlow.txt",
+        "processParameters.txt", "sigproc.json",
     }  # fmt: skip
+
+
+def test_parameters_are_those_that_the_original_writes(results, raw48):
+    own, peer = (
+        [line.split(" = ")[0] for line in (folder / "processParameters.txt").read_text().splitlines()]
+        for folder in (results, raw48 / "peer")
+    )
+    # The original names a cropped region where all of the chip is analysed, and appends times.
+    expected = [name for name in dict.fromkeys(peer) if name != "Cropped Region" and not name.endswith("omplete")]
+    assert own == expected
+
+
+def test_levels_of_wells_are_told_for_each_flow(results, raw48):
+    lines = [line.split("\t") for line in (results / "dcOffset/dcOffset.txt").read_text().splitlines()]
+    run = open_run(raw48)
+    assert [(line[0], line[1]) for line in lines] == [(str(n), run.flow_order.letters[n]) for n in range(40)]
+    values = np.array([line[2:] for line in lines], float)
+    assert values.shape == (40, 101)
+    first = run.flow(17).frames[0]
+    assert values[17, :2].tolist() == [first.min(), first.max()]
+    assert values[17, 2 + 49] == pytest.approx(np.median(first), abs=1)
+    assert (np.diff(values[:, 2:], axis=1) >= 0).all()
+
+
+def test_what_was_fitted_is_written_with_its_unit(results, truth_mask):
+    path = results / "fit_parameters.h5"
+    fit = read_fit_parameters(path)
+    with h5py.File(path) as file:
+        assert file["wells/t0_s"].attrs["unit"] == "s" and "tauB" in file["wells/time_constant_s"].attrs["meaning"]
+    bead, empty = (truth_mask.matches(flag) for flag in (WellFlag.BEAD, WellFlag.EMPTY))
+    tau = fit.wells["time_constant_s"]
+    assert np.median(tau[empty]) == pytest.approx(fit.regions["time_constant_empty_s"][0], rel=0.05)
+    assert np.median(tau[bead]) > 1.5 * np.median(tau[empty])
+    with open_wells(results / "1.wells") as wells:
+        np.testing.assert_array_equal(fit.wells["copies"], wells.copies_of(slice(None), slice(None)))
+    # The bulk begins to move before its onset is seen, and the noise of a frame is that of the simulation.
+    assert (fit.regions["onset_s"] < fit.regions["t0_s"]).all() and np.ptp(fit.wells["t0_s"]) < 0.5
+    assert np.median(fit.wells["residual_counts"]) == pytest.approx(fit.regions["noise_counts"][0], rel=0.1)
+    # One base of each nucleotide sets hydrogen free, and 0-mers are near 0 in every flow.
+    assert (fit.regions["hydrogen_counts"].max(axis=2) > 20).all()
+    assert fit.flows["zero_level"].shape == (1, 40, 2) and np.abs(fit.flows["zero_level"][..., 0]).max() < 0.1
 
 
 def test_bead_map_survives_its_file(results):

@@ -11,6 +11,7 @@ COMMANDS: tuple[str, ...] = (
     "simulate",
     "run",
     "info",
+    "well",
     "recall",
     "align",
     "export",

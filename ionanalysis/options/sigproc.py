@@ -48,3 +48,4 @@ class SignalOptions(Options):
     comparator_noise: bool = option(True, "take off noise that every fourth well of a column shares")
     cross_talk: bool = option(True, "take off what neighbours add")
     copies_apart: bool = option(True, "store copies apart from signals in 1.wells")
+    fit_parameters: bool = option(True, "write what was fitted to wells, regions and flows: fit_parameters.h5")

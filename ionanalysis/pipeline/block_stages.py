@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
+from ionanalysis.io.fit_parameters import FIT_FILE
 from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.pipeline.blocks import BlockStage, clear, fingerprint, run_blocks, sums_of, write_status
 from ionanalysis.pipeline.calibrate import basecaller_inputs, basecaller_options
@@ -36,11 +37,12 @@ def signal_blocks(context):
     from ionanalysis.sigproc.blocks import merge_signals
 
     plan, options = context.blocks, context.option(SignalOptions)
+    names = ("1.wells", "analysis.bfmask.bin", "sigproc.json", *((FIT_FILE,) if options.fit_parameters else ()))
     stage = BlockStage(
         "sigproc",
         context.sigproc_dir,
         partial(_fit_signals, plan.run, options),
-        lambda folder: [folder / name for name in ("1.wells", "analysis.bfmask.bin", "sigproc.json")],
+        lambda folder: [folder / name for name in names],
     )
 
     def key_of(block):

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from ionanalysis.errors import InputError
+from ionanalysis.io.fit_parameters import FIT_FILE
 from ionanalysis.io.jsonfile import read_json
 from ionanalysis.io.mask import Mask, read_mask
+from ionanalysis.report.fit_maps import FitMaps, read_fit_maps
 
 MASKS = (
     "basecaller_results/basecaller.bfmask.bin",
@@ -72,6 +74,12 @@ class Result:
     def signal_metrics(self) -> dict:
         """`sigproc.json`: what signal processing says of itself."""
         return self._json("sigproc_results/sigproc.json")
+
+    @cached_property
+    def fit_maps(self) -> FitMaps | None:
+        """Maps of what was fitted to wells, from `fit_parameters.h5`; None where it is absent."""
+        name = f"sigproc_results/{FIT_FILE}"
+        return self._tried(read_fit_maps, name) if (self.path / name).is_file() else None
 
     @cached_property
     def alignment(self) -> dict:

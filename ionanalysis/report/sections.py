@@ -6,6 +6,7 @@ import numpy as np
 
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.report import accuracy_plots, plots
+from ionanalysis.report.fit_maps import fit_maps_plot
 from ionanalysis.report.reads import SIGNAL_BINS
 from ionanalysis.report.result import at, items, number, numbers
 from ionanalysis.report.style import Plot
@@ -117,6 +118,9 @@ def noise_section(result):
         )
         if at(metrics, name) is not None
     ]
+    maps = result.fit_maps
+    if maps is not None:
+        shown += (fit_maps_plot(maps),)
     regions = items(metrics, "regions")
     for name, words in (
         ("t0_s", "onset of the first flow (s)"),

@@ -52,8 +52,8 @@ class Plot:
 
 
 @contextmanager
-def drawing(width=6.2, height=3.6, columns=1):
-    """Give a figure and its axes (a list if `columns` > 1) in the report's style; sizes in inches.
+def drawing(width=6.2, height=3.6, columns=1, rows=1):
+    """Give a figure and its axes (a list, row by row, if there are several) in the report's style; sizes in inches.
 
     Figures are made without pyplot: no window system, no global state, safe on any thread.
     """
@@ -64,8 +64,8 @@ def drawing(width=6.2, height=3.6, columns=1):
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)
-        axes = figure.subplots(1, columns, squeeze=False)[0]
-        yield figure, axes[0] if columns == 1 else list(axes)
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        yield figure, axes[0] if len(axes) == 1 else list(axes)
 
 
 def as_plot(figure, alt, caption=""):

@@ -98,6 +98,14 @@ class BeadMap:
             conditioning=conditioning,
         )
 
+    @property
+    def well_t0_s(self):
+        """Onset of the first flow at each well, seconds, float32 of shape (rows, cols)."""
+        onset = np.empty(self.mask.shape, np.float32)
+        for tile, t0 in zip(self.tiles, self.t0_s, strict=True):
+            onset[tile.slices] = t0
+        return onset + self.delay_s
+
     def region(self, index):
         """Results of one tile, wells in row-major order, as `RegionBeads`."""
         part = self.tiles[index].slices

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ionanalysis.blocks import Block
+from ionanalysis.io.fit_parameters import FIT_FILE, write_merged
 from ionanalysis.io.jsonfile import read_json, write_json
 from ionanalysis.io.mask import Mask, WellFlag, read_mask
 from ionanalysis.sigproc.beadmap import BeadMap
@@ -105,6 +106,8 @@ def merge_beadfind(run, folders, out_dir):
 def merge_signals(run, folders, out_dir, options):
     """Write ``1.wells``, ``analysis.bfmask.*``, ``pinsPerFlow.txt`` and ``sigproc.json`` of a chip.
 
+    With the option `fit_parameters`, ``fit_parameters.h5``, too.
+
     Parameters
     ----------
     run : Run
@@ -144,6 +147,9 @@ def merge_signals(run, folders, out_dir, options):
         "regions": [region for _, region in sorted(regions.items(), key=lambda item: _row_and_col(item[1]["name"]))],
     }
     write_json(out_dir / METRICS_FILE, metrics)
+    (out_dir / FIT_FILE).unlink(missing_ok=True)
+    if options.fit_parameters:
+        write_merged(out_dir / FIT_FILE, shape, {block: Path(folder) / FIT_FILE for block, folder in folders.items()})
 
 
 def _merge_wells(run, folders, path, options):

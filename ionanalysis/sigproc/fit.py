@@ -125,6 +125,10 @@ class SignalFitter:
         ]
         self.dud_spread: list = [None] * run.n_flows
         """Root mean square signal of duds in each flow, 1-mers; None without duds."""
+        self.dc_levels = np.zeros((run.n_flows, 101))
+        """Percentiles of the wells' first frames in each flow, counts."""
+        self.zero_level = np.zeros((len(self.regions), run.n_flows, 2))
+        """State of each region's `ZeroLevel` in each flow."""
 
     def __enter__(self):
         self._executor = self._executor_context.__enter__()
@@ -161,6 +165,7 @@ class SignalFitter:
                 raw = without_group_noise(raw, self.size, usable, self._noise_groups)
             duds = raw[self.beads.mask.matches(WellFlag.DUD)].astype(float)
             self.dud_spread[flow] = float(np.sqrt((duds**2).mean())) if len(duds) else None
+            self.zero_level[:, flow] = [level.state for level in levels]
             yield flow, self._scaled(flow, raw)
 
     def _raw(self):
@@ -207,6 +212,7 @@ class SignalFitter:
                     f"{self.run.flow_path(flow)}: has {image.n_frames} frames, flow 0 has {self.clock.n_frames} or "
                     "other times; all flows of a run must have the same. Copy the file again."
                 )
+            self.dc_levels[flow] = _percentiles(image.frames[0])
             yield flow, image
 
     def _regions_of(self, flows, work):
@@ -377,6 +383,12 @@ def _evenly(wells, most):
     if len(wells) <= most:
         return wells
     return wells[(np.arange(most) * len(wells)) // most]
+
+
+def _percentiles(values, most=100_000):
+    """Least value, percentiles 1 to 99 and greatest value; percentiles of at most `most` values."""
+    some = values.ravel()[:: -(-values.size // most)]
+    return np.concatenate([[values.min()], np.percentile(some, np.arange(1, 100)), [values.max()]])
 
 
 def _noise_groups(options, block, chip_row):

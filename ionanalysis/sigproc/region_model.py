@@ -71,6 +71,8 @@ class RegionModel:
     scale : HomopolymerScale
     onsets_s : ndarray of shape (4,)
         When each nucleotide reached the wells in the learning flows, seconds.
+    flows : tuple of FlowModel
+        What the plans were made from.
     """
 
     plans: tuple
@@ -78,6 +80,7 @@ class RegionModel:
     mean_log_tau: float
     scale: HomopolymerScale
     onsets_s: np.ndarray
+    flows: tuple
 
 
 def learn_region(sample, beads):
@@ -100,7 +103,8 @@ def learn_region(sample, beads):
     first_flow = max(key.n_flows for key in sample.keys) + 1
     places = np.stack([np.log(learner.size[live]), learner.fit.log_tau[live]], axis=1)
     scale = learn_scale(signal[:, live], sample.bases, first_flow, places)
-    return RegionModel(tuple(learner.plans()), learner.grid, learner.mean_log_tau, scale, learner.onsets)
+    plans, flows = tuple(learner.plans()), tuple(learner.models)
+    return RegionModel(plans, learner.grid, learner.mean_log_tau, scale, learner.onsets, flows)
 
 
 class _Learner:

@@ -53,10 +53,7 @@ class Signals:
     @property
     def t0_s(self):
         """Onset of the first flow at each well, seconds, float32 of shape (rows, cols)."""
-        onset = np.empty(self.copies.shape, np.float32)
-        for tile, t0 in zip(self.beads.tiles, self.beads.t0_s, strict=True):
-            onset[tile.slices] = t0
-        return onset + self.beads.delay_s
+        return self.beads.well_t0_s
 
     @property
     def time_constant_s(self):

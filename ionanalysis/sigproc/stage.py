@@ -7,6 +7,7 @@ import numpy as np
 from ionanalysis import __version__
 from ionanalysis.blocks import Block
 from ionanalysis.io.atomic import write_whole
+from ionanalysis.io.fit_parameters import FIT_FILE
 from ionanalysis.io.jsonfile import write_json
 from ionanalysis.io.mask import WellFlag, write_mask
 from ionanalysis.io.mask_stats import mask_stats, write_mask_stats
@@ -14,6 +15,7 @@ from ionanalysis.options.sigproc import BeadfindOptions, SignalOptions
 from ionanalysis.sigproc.beadfind import find_beads
 from ionanalysis.sigproc.beadmap import BeadMap
 from ionanalysis.sigproc.fit import SignalFitter
+from ionanalysis.sigproc.fit_values import fit_parameters
 from ionanalysis.wells import WellsWriter
 
 BEADFIND_FILE = "beadfind.h5"
@@ -64,6 +66,8 @@ def run_beadfind(run, out_dir, options=None, n_threads=None, progress=None):
 def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads=None):
     """Fit the signals of a run and write ``1.wells``, ``analysis.bfmask.*``, ``pinsPerFlow.txt``, ``sigproc.json``.
 
+    Also ``dcOffset/dcOffset.txt``. With the option `fit_parameters`, ``fit_parameters.h5``, too.
+
     Parameters
     ----------
     run : Run
@@ -99,7 +103,12 @@ def run_signals(run, out_dir, options=None, n_threads=None, progress=None, beads
         _write_flows(fitter, writer, block, copies, options, progress)
         write_mask_files(run, out_dir, "analysis.bfmask", fitter.mask())
         write_pins(out_dir / "pinsPerFlow.txt", fitter.newly_pinned(), fitter.first_pinned.size)
+        write_dc_levels(out_dir / "dcOffset" / "dcOffset.txt", run.flow_order, fitter.dc_levels)
         metrics = signal_metrics(run, fitter)
+        # What is left from a former fit must not pass for this one's.
+        (out_dir / FIT_FILE).unlink(missing_ok=True)
+        if options.fit_parameters:
+            fit_parameters(fitter).write(out_dir / FIT_FILE)
     write_parameters(run, out_dir, beads)
     write_json(out_dir / METRICS_FILE, metrics)
     return metrics
@@ -195,6 +204,19 @@ def write_pins(path, newly_pinned, n_wells):
     write_whole(path, "\n".join(lines) + "\n")
 
 
+def write_dc_levels(path, flow_order, percentiles):
+    """``dcOffset.txt``: flow, nucleotide; least, greatest and percentiles 1 to 99 of the wells' first frames.
+
+    Source: sigproc.md 6.3.
+    """
+    path.parent.mkdir(exist_ok=True)
+    lines = []
+    for flow, (least, *middle, greatest) in enumerate(percentiles):
+        values = "\t".join(f"{value:g}" for value in (least, greatest, *middle))
+        lines.append(f"{flow}\t{flow_order.letters[flow]}\t{values}\n")
+    write_whole(path, "".join(lines))
+
+
 def write_parameters(run, out_dir, beads):
     """``processParameters.txt``: what merging and reports read (sigproc.md 6.3); no times, so that reruns agree."""
     tile = beads.tiles[0]
@@ -203,6 +225,7 @@ def write_parameters(run, out_dir, beads):
     expected = [len(run.flow_order.key_flowgram(key)) for key in beads.keys]
     entries = {
         "dataDirectory": run.path.name,
+        "Smoothing File": "",
         "runId": run.run_id,
         "flowOrder": run.flow_order.cycle,
         "washFlow": int(run.names.wash_every > 0),
@@ -217,10 +240,13 @@ def write_parameters(run, out_dir, beads):
         "framesInData": n_frames,
         "bkgModelUsed": "yes",
         "nucTraceCorrectionUsed": "false",
+        "nearest-neighborParameters": "none",
         "Advanced beadfind": "enabled",
         "use pinned wells": "false",
         "use exclusion mask": "false",
         "Version": __version__,
+        "Build": 0,
+        "GitHash": "none",
         "Chip": f"{_chip_size(run, 'cols')},{_chip_size(run, 'rows')}",
         "Block": f"{col},{row},{run.n_cols},{run.n_rows}",
         "Analysis Region": "0,0,0,0",

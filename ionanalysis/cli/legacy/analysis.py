@@ -62,8 +62,7 @@ class _Job:
             raise UsageError(f"expected one raw directory, got {len(words)} ({', '.join(words) or 'none'}).")
         self.run = _opened(Path(words[0]), values)
         merged = self._with_files(values)
-        converters = {"region-size": _square, "img-gain-correct": _pixel_gain}
-        self.effects = apply_flags(ANALYSIS_FLAGS, merged, CLASSES, converters, said=values)
+        self.effects = apply_flags(ANALYSIS_FLAGS, merged, CLASSES, _CONVERTERS, said=values)
         for text in self.effects.notes:
             note(text)
         self.arguments = self.effects.arguments
@@ -169,6 +168,13 @@ def _square(size):
 def _pixel_gain(wanted):
     """Pixels are corrected as the chip needs it, or not at all."""
     return "chip" if wanted else "none"
+
+
+_CONVERTERS = {
+    "region-size": _square,
+    "img-gain-correct": _pixel_gain,
+    "bkg-debug-param": lambda level: level > 0,
+}
 
 
 def _copy_mask(path, out_dir):

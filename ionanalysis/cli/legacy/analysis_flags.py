@@ -98,7 +98,7 @@ ANALYSIS_FLAGS = FlagTable(
         ("img-gain-correct", "bool", "BeadfindOptions.pixel_gain"),
         ("col-flicker-correct", "bool", "SignalOptions.comparator_noise"),
         ("col-flicker-correct-aggressive", "bool", _OTHER_FIT),
-        ("bkg-debug-param", "int", _NO_DUMP),
+        ("bkg-debug-param", "int", "SignalOptions.fit_parameters"),
         ("bkg-debug-files", "bool", _NO_DUMP),
         ("debug-bead-only", "bool", _NO_DUMP),
         # bead finding
