@@ -29,6 +29,7 @@ def configured(monkeypatch):
     if not os.environ.get("CI"):
         pytest.importorskip("dask_jobqueue", reason="the extra [cluster] is not installed")
     import dask
+    import dask_jobqueue  # noqa: F401  (its defaults must be there before others are set, or they go with those)
 
     places = {f"jobqueue.{kind}.scheduler-options": {"host": "127.0.0.1"} for kind in ("slurm", "sge")}
     with dask.config.set(places):
