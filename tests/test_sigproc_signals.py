@@ -175,7 +175,8 @@ def test_drift_of_buffering_is_followed(random):
         traces += 0.03 * CLOCK.released(hydrogen(), 0.8)
         projections = plan.basis @ (traces + random.normal(0, 0.1, traces.shape)).astype(np.float32)
         follower.follow(plan.drift_seen(projections, bulk(), wells, follower.state))
-    assert_allclose(follower.state, real, atol=0.015)
+    # It lags: hardly any speed is believed in.
+    assert_allclose(follower.state, real, atol=0.02)
 
 
 def test_too_few_wells_tell_no_drift(random):
