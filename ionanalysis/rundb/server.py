@@ -6,7 +6,7 @@ from ionanalysis.errors import UsageError
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.rundb.life import analyses, launcher
 from ionanalysis.rundb.life.caretaker import Caretaker
-from ionanalysis.rundb.setup import demand_tables
+from ionanalysis.rundb.setup import demand_tables, told_in_words
 
 
 def _without_bodies_of_heads(application):
@@ -45,7 +45,8 @@ class RunServer:
             from waitress.server import create_server
         except ImportError as error:
             raise UsageError(f"serve needs {error.name}; install ionanalysis[server].") from None
-        demand_tables()
+        with told_in_words():
+            demand_tables()
         try:
             self._server = create_server(
                 _without_bodies_of_heads(get_wsgi_application()),

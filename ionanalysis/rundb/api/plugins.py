@@ -20,6 +20,7 @@ from ionanalysis.rundb.protocol import (
     demand_own_site,
     json_response,
     route,
+    several,
 )
 
 _CREDENTIALS = ("username", "api_key", "pluginresult", "system_id")
@@ -103,6 +104,8 @@ class Plugin(Table, rows=models.Plugin, where=Q(active=True)):
     @route("<key>/extend/<function>/", *_ANY)
     def extend(self, request, key, function):
         """What a function of the plugin's `extend.py` answers (plugin.md 6.7)."""
+        if getattr(request, "framed_user", None) is None:
+            demand_own_site(request)
         row = self.named(key)
         record = launcher().plugins.record_of(row)
         if record is None:
@@ -134,7 +137,7 @@ class Plugin(Table, rows=models.Plugin, where=Q(active=True)):
     @route("set/<keys>/type/", "GET")
     def types(self, request, keys):
         """The same of several, by number."""
-        rows = [self.find(key) for key in keys.split(";") if key.isascii() and key.isdigit()]
+        rows = [self.find(key) for key in several(keys) if key.isascii() and key.isdigit()]
         return {str(row.pk): _type(row) or {"files": []} for row in rows if row is not None}
 
     @route("<key>/info/", "GET")

@@ -21,6 +21,7 @@ from ionanalysis.rundb.protocol import (
     demand,
     demand_administrator,
     demand_own_site,
+    pattern_of,
     route,
 )
 
@@ -122,7 +123,7 @@ class Message(Table, rows=models.Message):
 class EventLog(Table, rows=models.EventLog):
     def narrow(self, request, rows):
         kind = request.GET.get("content_type_id")
-        return rows.filter(content_type_id=int(kind)) if kind and kind.isdigit() else rows
+        return rows.filter(content_type_id=int(kind)) if kind and kind.isascii() and kind.isdigit() else rows
 
 
 def _events_of(model):
@@ -181,7 +182,7 @@ class DataManagementHistory(
         return parameters
 
     def narrow(self, request, rows):
-        pattern = request.GET.get("resultsName")
+        pattern = pattern_of(request.GET, "resultsName")
         if not pattern:
             return rows
         return rows.filter(object_pk__in=models.Results.objects.filter(resultsName__regex=pattern).values("pk"))

@@ -6,6 +6,7 @@ be replaced.
 
 from ionanalysis.rundb.protocol.access import demand, demand_administrator, demand_own_site
 from ionanalysis.rundb.protocol.answers import Refusal
+from ionanalysis.rundb.protocol.asking import pattern_of
 from ionanalysis.rundb.protocol.kinds import (
     NO_DEFAULT,
     BigInteger,
@@ -20,7 +21,7 @@ from ionanalysis.rundb.protocol.kinds import (
     One,
     String,
 )
-from ionanalysis.rundb.protocol.serving import route, serve, top_level
+from ionanalysis.rundb.protocol.serving import route, serve, several, top_level
 from ionanalysis.rundb.protocol.single import Single
 from ionanalysis.rundb.protocol.table import EVERYTHING, MESH_ROOT, RESOURCES, Table
 from ionanalysis.rundb.protocol.wire import body_of, json_response, plain
@@ -49,8 +50,10 @@ __all__ = [
     "demand_administrator",
     "demand_own_site",
     "json_response",
+    "pattern_of",
     "plain",
     "route",
     "serve",
+    "several",
     "top_level",
 ]

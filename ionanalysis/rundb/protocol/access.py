@@ -110,6 +110,7 @@ def _by_password(request, given):
         return None
     if not colon or not name or "\0" in name:
         return None
+    _demand_no_other_site(request)
     try:
         attempts.check(request, name)
     except TooManyError as problem:
@@ -179,7 +180,14 @@ def demand_administrator(user):
         raise Refusal(401)
 
 
+def _demand_no_other_site(request):
+    """Refuse what another site's page makes a browser send with a password that it remembers; links may lead here."""
+    is_link = request.method in SAFE and request.META.get("HTTP_SEC_FETCH_MODE") == "navigate"
+    if not is_link:
+        demand_own_site(request)
+
+
 def demand_own_site(request):
-    """Refuse a GET that changes something, where a page of another site has made a browser send it."""
+    """Refuse a request that a page of another site has made a browser send, such as a GET that changes something."""
     if request.META.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin"):
         raise Refusal(403, {"error": "This request does not come from a page of this server."})

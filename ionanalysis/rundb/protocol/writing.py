@@ -148,6 +148,8 @@ class Writing:
             if name not in bundle.data or field.readonly or getattr(field, "is_m2m", False):
                 continue
             column = _column(bundle.obj, field.attribute)
+            if name in self._meta.secret and not bundle.request.user.is_superuser:
+                continue
             if column is None or column.name in skip or (column.primary_key and not bundle.obj._state.adding):
                 continue
             if isinstance(column, AutoField):
