@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from importlib.util import find_spec
 
 from ionanalysis.cli._from_options import add_options, from_args
 from ionanalysis.errors import UsageError
@@ -40,6 +41,8 @@ def configure_database(options, server=None, *, is_new=False):
 
         if is_new:
             make_place(options.address)
+        if options.address.startswith("postgres") and find_spec("psycopg") is None:
+            raise UsageError("this database needs psycopg; install ionanalysis[server,postgres].")
         configure(options, server)
     except ImportError as error:
         if (error.name or "ionanalysis").startswith("ionanalysis"):
@@ -66,7 +69,8 @@ def _init(args):
 
     make_tables()
     print(
-        f"The tables are there, and what a server begins with in them. Next: ionanalysis db user ionadmin {_where(args)}",
+        "The tables are there, and what a server begins with in them. "
+        f"Next: ionanalysis db user ionadmin {_where(args)}",
         file=sys.stderr,
     )
 
