@@ -54,6 +54,7 @@ def shown(run_rows, tmp_path_factory):
     report = make_report(run_rows, folder, name)
     (folder / "leak.txt").symlink_to("/etc/hostname")
     (folder / "out").symlink_to("/etc")
+    (folder / "plugin_out" / "Paged_out.1" / "loop").symlink_to("loop")
     (folder / "linked.bam").symlink_to("rawlib.bam")
     os.mkfifo(folder / "pipe.txt")
     return SimpleNamespace(
@@ -142,6 +143,18 @@ class TestLoggingIn:
     )
     def test_no_link_leads_to_another_site(self, visitor, wanted):
         assert log_in(visitor(), "ionuser", "secret of ionuser", next=wanted)["Location"] == "/"
+
+    def test_a_busy_database_is_told_to_browsers(self, visitor, monkeypatch):
+        from django.db import OperationalError
+
+        def busy(*_):
+            raise OperationalError("database is locked")
+
+        client = visitor()
+        client.raise_request_exception = False
+        monkeypatch.setattr("ionanalysis.rundb.pages.accounts.login", busy)
+        answer = log_in(client, "ionuser", "secret of ionuser")
+        assert (answer.status_code, answer["Retry-After"]) == (503, "10")
 
     def test_what_is_wrong_is_told_without_saying_which(self, visitor):
         for name in ("ionuser", "nobody-here"):
@@ -522,7 +535,7 @@ class TestFiles:
 
     def test_folders_are_listed(self, admin, shown):
         text = admin.get(f"{shown.link}plugin_out/Paged_out.1/").text
-        assert "told_block.html" in text and "startplugin.json" not in text
+        assert "told_block.html" in text and "startplugin.json" not in text and "loop" not in text
         assert admin.get(shown.link)["Location"] == shown.page
 
     def test_media_and_scripts_are_open_to_frames(self, visitor, plugin, home):
@@ -620,6 +633,9 @@ class TestPluginPages:
         told = visitor().get("/rundb/api/v1/plugin/?limit=0&config__contains=hidden", headers=headers)
         names = {one["name"]: one["config"] for one in told.json()["objects"]}
         assert names["Secretive"] == {} and "Paged" in names and b"hidden" not in told.content
+        for query in ("format=jsonp", "format=jsonp&callback=x"):
+            told = visitor().get(f"/rundb/api/v1/plugin/?limit=0&{query}", headers=headers)
+            assert told.status_code == 200 and b"hidden" not in told.content and b"Secretive" in told.content
 
     def test_a_token_is_no_session(self, visitor, plugin, shown):
         headers = self.framed(plugin, "report", shown.report.pk)

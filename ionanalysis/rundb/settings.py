@@ -136,6 +136,15 @@ def _own_names(host):
     return (host, socket.gethostname()) if host not in ("0.0.0.0", "::") else (socket.gethostname(), socket.getfqdn())
 
 
+def trusted_origins(names):
+    """Addresses of this server that browsers know behind a proxy which speaks HTTPS: forms come from their pages.
+
+    >>> trusted_origins(("torrent.example.org", ".lab.example.org"))
+    ['https://torrent.example.org', 'https://*.lab.example.org']
+    """
+    return [f"https://*{name}" if name.startswith(".") else f"https://{name}" for name in names if name != "*"]
+
+
 def configure(database, server=None):
     """Set up Django for this process; once.
 
@@ -156,7 +165,8 @@ def configure(database, server=None):
         TEMPLATES=[_TEMPLATES],
         LOGIN_URL="login",
         MESSAGE_STORAGE="django.contrib.messages.storage.session.SessionStorage",
-        CSRF_FAILURE_VIEW="ionanalysis.rundb.pages.accounts.refused_form",
+        CSRF_TRUSTED_ORIGINS=trusted_origins(server.names),
+        CSRF_FAILURE_VIEW="ionanalysis.rundb.pages.failures.refused_form",
         SECRET_KEY=_secret(database.address, server.secret_file),
         ALLOWED_HOSTS=[*_LOOPBACK, *_own_names(server.host), *server.names],
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
