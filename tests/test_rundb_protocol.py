@@ -588,6 +588,14 @@ class TestWriting:
         assert refusal.status == 503 and refusal.headers == {"Retry-After": "10"}
         assert refusal_for(OperationalError("disk I/O error")).status == 500
 
+    def test_numbers_that_are_none_or_endless(self, run_server):
+        for number, status in (("9" * 5000, 404), ("9" * 10, 404), ("\u00b2", 404)):
+            assert run_server.user.get(f"chip/{number}/").status_code == status
+            assert run_server.user.get(f"plugin/{number}/type/").status_code == status
+            assert run_server.user.get(f"plugin/set/{number}/type/").json() == {}
+            assert run_server.user.get("eventlog/", params={"content_type_id": number}).status_code == 200
+        assert run_server.admin.put(f"chip/{'9' * 5000}/", json=chip_of()).status_code == 400
+
     def test_rules_of_columns(self, run_server):
         name = named()
         data = {"name": name, "sequence": "TCAG"}

@@ -24,7 +24,7 @@ from ionanalysis.rundb.protocol.kinds import (
 from ionanalysis.rundb.protocol.serving import route, serve, several, top_level
 from ionanalysis.rundb.protocol.single import Single
 from ionanalysis.rundb.protocol.table import EVERYTHING, MESH_ROOT, RESOURCES, Table
-from ionanalysis.rundb.protocol.wire import body_of, json_response, plain
+from ionanalysis.rundb.protocol.wire import body_of, json_response, number_of, plain
 
 __all__ = [
     "EVERYTHING",
@@ -50,6 +50,7 @@ __all__ = [
     "demand_administrator",
     "demand_own_site",
     "json_response",
+    "number_of",
     "pattern_of",
     "plain",
     "route",

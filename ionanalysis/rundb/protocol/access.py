@@ -17,6 +17,7 @@ from tastypie.models import ApiKey
 from ionanalysis.rundb.attempts import TooManyError, attempts
 from ionanalysis.rundb.models import IonMeshNode, PluginResult
 from ionanalysis.rundb.protocol.answers import Refusal, unauthorized
+from ionanalysis.rundb.protocol.wire import number_of
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _VERIFIED_FOR = 300.0
@@ -137,9 +138,10 @@ def _by_session(request):
 
 
 def _by_plugin_key(number, key):
-    if not key or not number.isascii() or not number.isdigit() or len(number) > 9:
+    pk = number_of(number)
+    if not key or pk is None:
         return None
-    result = PluginResult.objects.filter(pk=int(number)).only("apikey").first()
+    result = PluginResult.objects.filter(pk=pk).only("apikey").first()
     if result is None or not result.apikey or not constant_time_compare(result.apikey, key):
         return None
     users = User.objects.filter(username__in=("ionuser", "ionadmin"))
