@@ -10,10 +10,9 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paged_plugin import write_paged
+from paged_plugin import install_paged
 from rundb_rows import make_report
 
-from ionanalysis.plugin.store import PluginStore
 from ionanalysis.plugin.web.access import FrameScope, Tokens
 from ionanalysis.rundb import attempts
 from ionanalysis.rundb.attempts import OF_ADDRESS, OF_NAME, WINDOW_S, Attempts, TooManyError
@@ -65,17 +64,7 @@ def shown(run_rows, tmp_path_factory):
 @pytest.fixture(scope="module")
 def plugin(run_server, run_rows, tmp_path_factory):
     """An installed plugin with all pages, and its row."""
-    folder = write_paged(tmp_path_factory.mktemp("paged"))
-    (folder / "pluginMedia" / "out.css").unlink()
-    record, _ = PluginStore(run_server.home / "plugins").install(folder)
-    (record.info.path / "pluginMedia" / "out.css").symlink_to("/etc/hostname")
-    row, _ = run_rows.Plugin.objects.get_or_create(
-        name="Paged",
-        version=record.version,
-        defaults={"path": str(record.info.path), "selected": True, "config": {}, "pluginsettings": {}, "status": {}},
-    )
-    run_rows.Plugin.objects.filter(pk=row.pk).update(selected=True)
-    return row
+    return install_paged(run_server.home, run_rows, tmp_path_factory.mktemp("paged"))
 
 
 @pytest.fixture
@@ -416,6 +405,14 @@ class TestReport:
         assert f'action="{shown.page}stop/7/"' in text
         assert admin.post(f"{shown.page}stop/7/").status_code == 302
         assert asked[-1] == ("GET", "pluginresult/7/stop/")
+
+    @pytest.mark.parametrize(
+        ("told", "shown"), [("db:5,an:1.2,", "1.2"), ("5.4", "5.4"), ("", "\u2013"), (None, "\u2013")]
+    )
+    def test_versions_of_the_software(self, run_rows, told, shown):
+        from ionanalysis.rundb.pages.filters import software
+
+        assert software(told) == shown
 
     def test_a_list_of_outputs_that_fails_is_told(self, admin, shown, monkeypatch):
         from ionanalysis.rundb.pages import report
