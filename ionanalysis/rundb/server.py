@@ -1,6 +1,8 @@
 """Runs the application: a WSGI server with threads."""
 
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.wsgi import get_wsgi_application
+from django.db import connection
 
 from ionanalysis.errors import UsageError
 from ionanalysis.options.plugins import PluginOptions
@@ -69,7 +71,18 @@ class RunServer:
         self._analyses = analyses.set_up(options.results)
 
     def run(self):
-        """Serve until an interrupt; plugins and analyses that are still running are stopped then."""
+        """Serve until an interrupt; plugins and analyses that are still running are stopped then.
+
+        Raises
+        ------
+        InputError
+            If the database cannot be written.
+        """
+        with told_in_words():
+            # Before requests come: those may begin analyses of this server's own.
+            analyses.abandon()
+            SessionStore.clear_expired()
+        connection.close()
         caretaker = Caretaker()
         caretaker.start()
         try:
