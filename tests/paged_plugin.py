@@ -1,5 +1,7 @@
 """A plugin with all the pages that plugins can have."""
 
+from ionanalysis.plugin.store import PluginStore
+
 PLUGIN = """
 from ion.plugin import *
 class Paged(IonPlugin):
@@ -82,3 +84,28 @@ def write_paged(folder):
         (place / name).write_text(text)
     (place / "pluginMedia" / "out.css").symlink_to("/etc/hostname")
     return place
+
+
+def install_paged(home, rows, folder):
+    """The row of this plugin at a server, which several test files may ask for.
+
+    Parameters
+    ----------
+    home : Path
+        The server's ``IONANALYSIS_HOME``.
+    rows : module
+        `ionanalysis.rundb.models`.
+    folder : Path
+        For the plugin's sources.
+    """
+    store = PluginStore(home / "plugins")
+    record = next((one for one in store.installed() if one.name == "Paged"), None)
+    if record is None:
+        sources = write_paged(folder)
+        (sources / "pluginMedia" / "out.css").unlink()
+        record, _ = store.install(sources)
+        (record.info.path / "pluginMedia" / "out.css").symlink_to("/etc/hostname")
+    defaults = {"path": str(record.info.path), "config": {}, "pluginsettings": {}, "status": {}}
+    row, _ = rows.Plugin.objects.get_or_create(name="Paged", version=record.version, defaults=defaults)
+    rows.Plugin.objects.filter(pk=row.pk).update(selected=True)
+    return row

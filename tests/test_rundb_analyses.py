@@ -2,9 +2,12 @@
 
 import json
 import time
+import uuid
+from types import SimpleNamespace
 
 import pytest
 from rundb_result import copy_of
+from rundb_rows import make_report
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,33 @@ def test_a_run_whose_process_has_gone_is_terminated(run_server, ingested, run_ro
     assert row.status == "Base Calling"
     (folder / "run.json").write_text(json.dumps({**record, "process": {"pid": 2**22 + 1, "start": 1}}))
     wait_for(run_server, f"/rundb/api/v1/results/{row.pk}/", "TERMINATED")
+
+
+def test_what_a_former_server_had_not_begun_is_given_up(run_rows, tmp_path):
+    from ionanalysis.rundb.life.analyses import abandon
+
+    waiting, begun = (make_report(run_rows, tmp_path / name, f"{name}{uuid.uuid4().hex}") for name in "ab")
+    (tmp_path / "b" / "run.json").write_text("{}")
+    run_rows.Results.objects.filter(pk__in=(waiting.pk, begun.pk)).update(status="Pending")
+    abandon()
+    statuses = [run_rows.Results.objects.get(pk=one.pk).status for one in (waiting, begun)]
+    run_rows.Results.objects.filter(pk=begun.pk).update(status="TERMINATED")
+    assert statuses == ["TERMINATED", "Pending"]
+
+
+def test_a_report_with_odd_files_keeps_none_back(run_rows, tmp_path, monkeypatch):
+    from ionanalysis.rundb.life import caretaker
+
+    reports = [make_report(run_rows, tmp_path / name, f"{name}{uuid.uuid4().hex}") for name in "cd"]
+    keys, asked = [one.pk for one in reports], []
+    run_rows.Results.objects.filter(pk__in=keys).update(status="Base Calling")
+
+    def read(folder):
+        asked.append(folder.name)
+        raise KeyError("odd")
+
+    monkeypatch.setattr(caretaker, "launcher", lambda: SimpleNamespace(catch_up=lambda: None))
+    monkeypatch.setattr(caretaker.RunRecord, "read", read)
+    caretaker.look_after()
+    run_rows.Results.objects.filter(pk__in=keys).update(status="TERMINATED")
+    assert {"c", "d"} <= set(asked)

@@ -3,7 +3,7 @@
 import json
 import math
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from rundb_result import copy_of
@@ -30,6 +30,21 @@ def differing(got, expected):
         for name, value in expected.items()
         if got.get(name) != (pytest.approx(value, rel=1e-14) if isinstance(value, float) else value)
     }
+
+
+@contextmanager
+def other_database(path):
+    """Let this process use another file of SQLite."""
+    from django.db import connection
+
+    kept = connection.settings_dict["NAME"]
+    connection.close()
+    connection.settings_dict["NAME"] = str(path)
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = kept
 
 
 def sql(run_server, query, *values):
@@ -369,7 +384,44 @@ def test_a_folder_holds_all_that_a_server_needs(ingested, tmp_path):
     """The names of interface.md: `--data DIR`, `--admin`, the key as the last word, the number of the report."""
     folder = tmp_path / "new" / "data"
     command("db", "init", "--data", folder)
+    assert (folder / "rundb.sqlite3").stat().st_mode & 0o077 == 0
     key = command("db", "user", "ada", "--admin", "--data", folder).split()[-1]
     query = "select key from tastypie_apikey join auth_user u on u.id = user_id where username = 'ada' and is_superuser"
     assert len(key) == 40 and sql_of(folder / "rundb.sqlite3", query) == [(key,)]
     assert command("db", "ingest", ingested.folder, "--data", folder).split() == ["1"]
+
+
+def test_what_is_wrong_with_a_database_is_one_sentence(tmp_path, capsys, run_rows):
+    from ionanalysis.cli.main import main
+    from ionanalysis.errors import InputError
+    from ionanalysis.rundb.setup import demand_tables, make_tables
+
+    path = tmp_path / "rundb.sqlite3"
+    with other_database(path):
+        for words in (["user", "ada"], ["reference", "x", "x.fasta"], ["ingest", str(tmp_path)]):
+            assert main(["db", *words, "--data", str(tmp_path)]) == 3
+            assert "there is no database; ionanalysis db init makes it" in capsys.readouterr().err
+        path.write_text("this is no database, however long it is")
+        assert main(["db", "init", "--data", str(tmp_path)]) == 3
+        assert "the database cannot be used (file is not a database)" in capsys.readouterr().err
+    path.unlink()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("create table django_migrations (id integer primary key, app text, name text, applied text)")
+        database.execute("insert into django_migrations values (1, 'rundb', '9999_next', '2026-01-01')")
+        database.commit()
+    with other_database(path):
+        for use in (demand_tables, make_tables):
+            with pytest.raises(InputError, match="of a newer release"):
+                use()
+
+
+def test_stores_that_go_too_deep_are_cut(run_rows):
+    from ionanalysis.rundb.life.plugin_rows import finite
+    from ionanalysis.rundb.models.columns import is_deep
+
+    deep = {}
+    for _ in range(500):
+        deep = {"in": deep}
+    cut = finite({"deep": deep, "list": [math.inf, 1]})
+    assert is_deep(deep) and not is_deep(cut)
+    assert cut["list"] == ["Infinity", 1] and "nested too deeply" in json.dumps(cut)

@@ -10,10 +10,9 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paged_plugin import write_paged
+from paged_plugin import install_paged
 from rundb_rows import make_report
 
-from ionanalysis.plugin.store import PluginStore
 from ionanalysis.plugin.web.access import FrameScope, Tokens
 from ionanalysis.rundb import attempts
 from ionanalysis.rundb.attempts import OF_ADDRESS, OF_NAME, WINDOW_S, Attempts, TooManyError
@@ -54,6 +53,7 @@ def shown(run_rows, tmp_path_factory):
     report = make_report(run_rows, folder, name)
     (folder / "leak.txt").symlink_to("/etc/hostname")
     (folder / "out").symlink_to("/etc")
+    (folder / "plugin_out" / "Paged_out.1" / "loop").symlink_to("loop")
     (folder / "linked.bam").symlink_to("rawlib.bam")
     os.mkfifo(folder / "pipe.txt")
     return SimpleNamespace(
@@ -64,17 +64,7 @@ def shown(run_rows, tmp_path_factory):
 @pytest.fixture(scope="module")
 def plugin(run_server, run_rows, tmp_path_factory):
     """An installed plugin with all pages, and its row."""
-    folder = write_paged(tmp_path_factory.mktemp("paged"))
-    (folder / "pluginMedia" / "out.css").unlink()
-    record, _ = PluginStore(run_server.home / "plugins").install(folder)
-    (record.info.path / "pluginMedia" / "out.css").symlink_to("/etc/hostname")
-    row, _ = run_rows.Plugin.objects.get_or_create(
-        name="Paged",
-        version=record.version,
-        defaults={"path": str(record.info.path), "selected": True, "config": {}, "pluginsettings": {}, "status": {}},
-    )
-    run_rows.Plugin.objects.filter(pk=row.pk).update(selected=True)
-    return row
+    return install_paged(run_server.home, run_rows, tmp_path_factory.mktemp("paged"))
 
 
 @pytest.fixture
@@ -142,6 +132,24 @@ class TestLoggingIn:
     )
     def test_no_link_leads_to_another_site(self, visitor, wanted):
         assert log_in(visitor(), "ionuser", "secret of ionuser", next=wanted)["Location"] == "/"
+
+    def test_a_busy_database_is_told_to_browsers(self, visitor, monkeypatch):
+        from django.db import OperationalError
+
+        def busy(*_):
+            raise OperationalError("database is locked")
+
+        client = visitor()
+        client.raise_request_exception = False
+        monkeypatch.setattr("ionanalysis.rundb.pages.accounts.login", busy)
+        answer = log_in(client, "ionuser", "secret of ionuser")
+        assert (answer.status_code, answer["Retry-After"]) == (503, "10")
+
+    def test_forms_are_trusted_behind_a_proxy_of_https(self):
+        from ionanalysis.rundb.settings import trusted_origins
+
+        asked = trusted_origins(("torrent.example.org", ".lab.example.org", "*"))
+        assert asked == ["https://torrent.example.org", "https://*.lab.example.org"]
 
     def test_what_is_wrong_is_told_without_saying_which(self, visitor):
         for name in ("ionuser", "nobody-here"):
@@ -398,6 +406,14 @@ class TestReport:
         assert admin.post(f"{shown.page}stop/7/").status_code == 302
         assert asked[-1] == ("GET", "pluginresult/7/stop/")
 
+    @pytest.mark.parametrize(
+        ("told", "shown"), [("db:5,an:1.2,", "1.2"), ("5.4", "5.4"), ("", "\u2013"), (None, "\u2013")]
+    )
+    def test_versions_of_the_software(self, run_rows, told, shown):
+        from ionanalysis.rundb.pages.filters import software
+
+        assert software(told) == shown
+
     def test_a_list_of_outputs_that_fails_is_told(self, admin, shown, monkeypatch):
         from ionanalysis.rundb.pages import report
 
@@ -474,6 +490,7 @@ class TestFiles:
             ("bytes=1024000-", 416, "bytes */1024000"),
             ("bytes=-0", 416, "bytes */1024000"),
             ("bytes=9-5", 200, None),
+            ("bytes=" + "9" * 5000 + "-", 200, None),
             ("bytes=0-1,5-6", 200, None),
             ("lines=1-2", 200, None),
         ],
@@ -522,7 +539,7 @@ class TestFiles:
 
     def test_folders_are_listed(self, admin, shown):
         text = admin.get(f"{shown.link}plugin_out/Paged_out.1/").text
-        assert "told_block.html" in text and "startplugin.json" not in text
+        assert "told_block.html" in text and "startplugin.json" not in text and "loop" not in text
         assert admin.get(shown.link)["Location"] == shown.page
 
     def test_media_and_scripts_are_open_to_frames(self, visitor, plugin, home):
@@ -620,6 +637,9 @@ class TestPluginPages:
         told = visitor().get("/rundb/api/v1/plugin/?limit=0&config__contains=hidden", headers=headers)
         names = {one["name"]: one["config"] for one in told.json()["objects"]}
         assert names["Secretive"] == {} and "Paged" in names and b"hidden" not in told.content
+        for query in ("format=jsonp", "format=jsonp&callback=x"):
+            told = visitor().get(f"/rundb/api/v1/plugin/?limit=0&{query}", headers=headers)
+            assert told.status_code == 200 and b"hidden" not in told.content and b"Secretive" in told.content
 
     def test_a_token_is_no_session(self, visitor, plugin, shown):
         headers = self.framed(plugin, "report", shown.report.pk)

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, wait_until
-from paged_plugin import write_paged
+from paged_plugin import install_paged
 from plugin_results import make_result
 from rundb_rows import make_report
-
-from ionanalysis.plugin.store import PluginStore
 
 SIZES = {"desk": (1280, 800, False), "phone": (390, 844, True)}
 
@@ -42,14 +40,7 @@ def shown(run_rows, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plugin(run_server, run_rows, tmp_path_factory):
-    store = PluginStore(run_server.home / "plugins")
-    folder = write_paged(tmp_path_factory.mktemp("paged"))
-    (folder / "pluginMedia" / "out.css").unlink()
-    record = next((one for one in store.installed() if one.name == "Paged"), None) or store.install(folder)[0]
-    defaults = {"path": str(record.info.path), "config": {}, "pluginsettings": {}, "status": {}}
-    row, _ = run_rows.Plugin.objects.get_or_create(name="Paged", version=record.version, defaults=defaults)
-    run_rows.Plugin.objects.filter(pk=row.pk).update(selected=True)
-    return row
+    return install_paged(run_server.home, run_rows, tmp_path_factory.mktemp("paged"))
 
 
 @pytest.fixture(scope="module")

@@ -156,6 +156,8 @@ class TestInstalled:
             assert run_server.user.get(f"plugin/CallsBack/extend/{function}/").status_code == status
         assert run_server.user.get("plugin/Waits/extend/echo/").status_code == 404
         assert run_server.nobody.get("plugin/CallsBack/extend/seven/").status_code == 401
+        lured = run_server.user.get("plugin/CallsBack/extend/seven/", headers={"Sec-Fetch-Site": "cross-site"})
+        assert lured.status_code == 403
 
     def test_installing_over_the_api(self, run_server, plugins, tmp_path):
         scratch = run_server.home / "plugins" / "scratch"

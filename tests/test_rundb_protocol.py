@@ -5,12 +5,18 @@ import re
 import uuid
 
 import pytest
+from rundb_rows import make_report
 
 STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?\+00:00$")
 
 
 def named():
     return f"t{uuid.uuid4().hex[:12]}"
+
+
+def plugin_row(run_rows):
+    """A plugin that is not installed."""
+    return run_rows.Plugin.objects.create(name=named(), version="1", config={}, pluginsettings={}, status={})
 
 
 def chip_of(**values):
@@ -262,6 +268,16 @@ class TestFiltering:
             ("chip/?slots__range=1", ""),
             ("chip/?name__regex=" + "x" * 600, ""),
             ("chip/?slots__year=1", ""),
+            ("eventlog/?created__year=0", ""),
+            ("eventlog/?created__year=99999", ""),
+            ("results/?" + "__".join(["experiment__results"] * 5) + "__id=1", "At most 8 relations are followed"),
+            (
+                "results/?order_by=" + "__".join(["experiment__results"] * 5) + "__id",
+                "At most 8 relations are followed",
+            ),
+            ("chip/set/" + "1;" * 1000 + "1/", "At most 1000 objects"),
+            ("datamanagementhistory/?resultsName=" + "x" * 600, "a pattern of at most 500"),
+            ("compositedatamanagement/?search_name=" + "x" * 600, "a pattern of at most 500"),
             ("chip/?name=%00", ""),
         ],
     )
@@ -384,6 +400,37 @@ class TestCredentials:
             assert answer.status_code == 400 and "'apikey' field does not allow" in answer.json()["error"]
         through = run_server.user.get("results/?pluginresults__apikey__startswith=a")
         assert through.status_code == 400
+
+    def test_keys_are_not_set_by_users(self, run_server, run_rows, tmp_path):
+        from django.contrib.auth.models import User
+
+        report, plugin = make_report(run_rows, tmp_path, named()), plugin_row(run_rows)
+        owner = User.objects.get(username="ionuser")
+        row = run_rows.PluginResult.objects.create(result=report, plugin=plugin, owner=owner, apikey="k" * 40)
+        run_rows.PluginResultJob.objects.create(plugin_result=row, run_level="default", state="Started")
+        path, before = f"pluginresult/{row.pk}/", row.apikey
+        assert run_server.user.patch(path, json={"apikey": "mine", "inodes": "7"}).status_code == 202
+        row.refresh_from_db()
+        assert (row.apikey, row.inodes) == (before, 7)
+
+    @pytest.mark.parametrize(
+        ("method", "site", "mode", "status"),
+        [
+            ("GET", "cross-site", "navigate", 200),
+            ("GET", "cross-site", "no-cors", 403),
+            ("POST", "cross-site", "navigate", 403),
+            ("GET", "same-origin", "cors", 200),
+        ],
+    )
+    def test_remembered_passwords_do_not_serve_other_sites(self, run_server, method, site, mode, status):
+        answer = run_server.nobody.request(
+            method,
+            "message/",
+            data="{}" if method == "POST" else None,
+            auth=("ionuser", "secret of ionuser"),
+            headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode},
+        )
+        assert answer.status_code == status
 
     def test_secrets_are_not_shown(self, run_server):
         for user in run_server.admin.objects("user"):
@@ -511,6 +558,43 @@ class TestWriting:
         answer = run_server.admin.post("chip/", data=data, headers={"Content-Type": kind})
         assert answer.status_code == status
         assert set(answer.json()) & {"error", "error_message"}
+
+    @pytest.mark.parametrize(
+        ("data", "kind"),
+        [
+            (b"x", "multipart/form-data"),
+            ("&".join(f"a{n}=1" for n in range(1001)).encode(), "application/x-www-form-urlencoded"),
+        ],
+    )
+    def test_broken_forms(self, run_server, data, kind):
+        answer = run_server.nobody.post("chip/", data=data, headers={"Content-Type": kind})
+        assert answer.status_code == 400
+
+    def test_what_is_too_deep_is_not_kept(self, run_server, run_rows):
+        """It could not be shown again, and would spoil each list that it is in."""
+        path = f"plugin/{plugin_row(run_rows).pk}/"
+        for levels, status in ((90, 204), (500, 400)):
+            deep = '{"config": {"a": ' + "[" * levels + "]" * levels + "}}"
+            answer = run_server.user.put(path, data=deep, headers={"Content-Type": "application/json"})
+            assert answer.status_code == status, answer.text
+            assert run_server.user.get(path).status_code == 200
+
+    def test_a_busy_database_is_no_defect(self, run_rows):
+        from django.db import OperationalError
+
+        from ionanalysis.rundb.protocol.answers import refusal_for
+
+        refusal = refusal_for(OperationalError("database is locked"))
+        assert refusal.status == 503 and refusal.headers == {"Retry-After": "10"}
+        assert refusal_for(OperationalError("disk I/O error")).status == 500
+
+    def test_numbers_that_are_none_or_endless(self, run_server):
+        for number, status in (("9" * 5000, 404), ("9" * 10, 404), ("\u00b2", 404)):
+            assert run_server.user.get(f"chip/{number}/").status_code == status
+            assert run_server.user.get(f"plugin/{number}/type/").status_code == status
+            assert run_server.user.get(f"plugin/set/{number}/type/").json() == {}
+            assert run_server.user.get("eventlog/", params={"content_type_id": number}).status_code == 200
+        assert run_server.admin.put(f"chip/{'9' * 5000}/", json=chip_of()).status_code == 400
 
     def test_rules_of_columns(self, run_server):
         name = named()

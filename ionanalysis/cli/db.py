@@ -1,8 +1,9 @@
 """The run database: make it, add users, references and results."""
 
 import json
+import shlex
 import sys
-from pathlib import Path
+from importlib.util import find_spec
 
 from ionanalysis.cli._from_options import add_options, from_args
 from ionanalysis.errors import UsageError
@@ -18,14 +19,45 @@ def add_arguments(parser):
         action.set_defaults(work=work)
 
 
-def run(args):
-    from ionanalysis.rundb.settings import configure
+def configure_database(options, server=None, *, is_new=False):
+    """Set this process up for a database.
 
-    options = from_args(DatabaseOptions, args)
-    if args.work is _init and "://" not in options.address:
-        Path(options.address).resolve().parent.mkdir(parents=True, exist_ok=True)
-    configure(options)
-    args.work(args)
+    Parameters
+    ----------
+    options : DatabaseOptions
+    server : ServerOptions, optional
+    is_new : bool
+        Whether its file and folder are made where they are not there.
+
+    Raises
+    ------
+    UsageError
+        If an extra of the package is not installed.
+    InputError
+        If the address or its folder cannot be used.
+    """
+    try:
+        from ionanalysis.rundb.settings import configure, make_place
+
+        if is_new:
+            make_place(options.address)
+        if options.address.startswith("postgres") and find_spec("psycopg") is None:
+            raise UsageError("this database needs psycopg; install ionanalysis[server,postgres].")
+        configure(options, server)
+    except ImportError as error:
+        if (error.name or "ionanalysis").startswith("ionanalysis"):
+            raise
+        raise UsageError(f"the run database needs {error.name}; install ionanalysis[server].") from None
+
+
+def run(args):
+    configure_database(from_args(DatabaseOptions, args), is_new=args.work is _init)
+    from ionanalysis.rundb.setup import demand_tables, told_in_words
+
+    with told_in_words():
+        if args.work is not _init:
+            demand_tables()
+        args.work(args)
 
 
 def _add_init(parser):
@@ -37,9 +69,18 @@ def _init(args):
 
     make_tables()
     print(
-        "The tables are there, and what a server begins with in them. Next: ionanalysis db user ionadmin",
+        "The tables are there, and what a server begins with in them. "
+        f"Next: ionanalysis db user ionadmin {_where(args)}",
         file=sys.stderr,
     )
+
+
+def _where(args):
+    """The option that leads to the database, as a shell takes it; without a password that an address may hold."""
+    options = from_args(DatabaseOptions, args)
+    if options.database is None:
+        return f"--data {shlex.quote(options.data)}"
+    return "--database ADDRESS" if "://" in options.database else f"--database {shlex.quote(options.database)}"
 
 
 def _add_user(parser):
@@ -90,8 +131,10 @@ def _add_ingest(parser):
 
 
 def _ingest(args):
+    from ionanalysis.rundb.life.ingest import ingest
+
     for folder in args.result_dirs:
-        print(record_result(folder))
+        print(ingest(folder).pk)
 
 
 def record_result(folder):
@@ -103,10 +146,11 @@ def record_result(folder):
         If the database has no tables, or the folder is no result.
     """
     from ionanalysis.rundb.life.ingest import ingest
-    from ionanalysis.rundb.setup import demand_tables
+    from ionanalysis.rundb.setup import demand_tables, told_in_words
 
-    demand_tables()
-    return ingest(folder).pk
+    with told_in_words():
+        demand_tables()
+        return ingest(folder).pk
 
 
 ACTIONS = {

@@ -98,13 +98,14 @@ def run(args):
 
 def _expect_database(database):
     """Refuse a database that cannot be used before hours are spent."""
+    from ionanalysis.cli.db import configure_database
     from ionanalysis.options.rundb import DatabaseOptions
-    from ionanalysis.rundb.settings import configure
 
-    configure(DatabaseOptions(database=database))
-    from ionanalysis.rundb.setup import demand_tables
+    configure_database(DatabaseOptions(database=database))
+    from ionanalysis.rundb.setup import demand_tables, told_in_words
 
-    demand_tables()
+    with told_in_words():
+        demand_tables()
 
 
 def _record(result_dir):

@@ -4,6 +4,7 @@ import sys
 from contextlib import suppress
 
 from ionanalysis.cli._from_options import add_options, from_args
+from ionanalysis.cli.db import configure_database
 from ionanalysis.cli.interrupts import terminated_as_interrupt
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.options.rundb import DatabaseOptions, ServerOptions
@@ -14,10 +15,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ionanalysis.rundb.settings import configure
-
     options = from_args(ServerOptions, args)
-    configure(from_args(DatabaseOptions, args), options)
+    configure_database(from_args(DatabaseOptions, args), options)
     from ionanalysis.rundb.server import RunServer
 
     server = RunServer(options, from_args(PluginOptions, args))

@@ -1,12 +1,14 @@
 """Runs the application: a WSGI server with threads."""
 
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.wsgi import get_wsgi_application
+from django.db import connection
 
 from ionanalysis.errors import UsageError
 from ionanalysis.options.plugins import PluginOptions
 from ionanalysis.rundb.life import analyses, launcher
 from ionanalysis.rundb.life.caretaker import Caretaker
-from ionanalysis.rundb.setup import demand_tables
+from ionanalysis.rundb.setup import demand_tables, told_in_words
 
 
 def _without_bodies_of_heads(application):
@@ -45,7 +47,8 @@ class RunServer:
             from waitress.server import create_server
         except ImportError as error:
             raise UsageError(f"serve needs {error.name}; install ionanalysis[server].") from None
-        demand_tables()
+        with told_in_words():
+            demand_tables()
         try:
             self._server = create_server(
                 _without_bodies_of_heads(get_wsgi_application()),
@@ -68,7 +71,18 @@ class RunServer:
         self._analyses = analyses.set_up(options.results)
 
     def run(self):
-        """Serve until an interrupt; plugins and analyses that are still running are stopped then."""
+        """Serve until an interrupt; plugins and analyses that are still running are stopped then.
+
+        Raises
+        ------
+        InputError
+            If the database cannot be written.
+        """
+        with told_in_words():
+            # Before requests come: those may begin analyses of this server's own.
+            analyses.abandon()
+            SessionStore.clear_expired()
+        connection.close()
         caretaker = Caretaker()
         caretaker.start()
         try:

@@ -58,9 +58,13 @@ def database_of(address):
     Raises
     ------
     InputError
-        If it names another kind of database.
+        If it names another kind of database, or no port.
     """
     parts = urlsplit(address)
+    try:
+        port = parts.port
+    except ValueError:
+        raise InputError("The address of the database names a port that is no number.") from None
     if parts.scheme in ("postgresql", "postgres"):
         return {
             "ENGINE": "django.db.backends.postgresql",
@@ -68,7 +72,7 @@ def database_of(address):
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
-            "PORT": str(parts.port or ""),
+            "PORT": str(port or ""),
             "CONN_MAX_AGE": 60,
             "OPTIONS": {"options": "-c statement_timeout=60000"},
         }
@@ -92,14 +96,37 @@ def _secret(database, path):
     file = Path(path or (f"{database}.secret" if "://" not in database else "rundb.secret"))
     if not file.parent.is_dir():
         raise InputError(f"{file.parent}: there is no such folder; ionanalysis db init --data makes it.")
-    with suppress(FileExistsError):
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as made:
-            made.write(secrets.token_urlsafe(50))
-    secret = file.read_text().strip()
+    try:
+        with suppress(FileExistsError):
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as made:
+                made.write(secrets.token_urlsafe(50))
+        secret = file.read_text().strip()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be made or read ({error.strerror}); mend that and try again.") from error
     if len(secret) < 32:
         raise InputError(f"{file}: holds no key of at least 32 characters; delete it, and a new one is made.")
     return secret
+
+
+def make_place(address):
+    """Make the file of a database and its folder, where they are not there yet.
+
+    Only its owner reads it: it holds API keys as they are.
+
+    Raises
+    ------
+    InputError
+        If they cannot be made.
+    """
+    if "://" in address:
+        return
+    file = Path(address)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be made ({error.strerror}); choose another folder.") from error
 
 
 def _own_names(host):
@@ -107,6 +134,15 @@ def _own_names(host):
     if host in _LOOPBACK:
         return ()
     return (host, socket.gethostname()) if host not in ("0.0.0.0", "::") else (socket.gethostname(), socket.getfqdn())
+
+
+def trusted_origins(names):
+    """Addresses of this server that browsers know behind a proxy which speaks HTTPS: forms come from their pages.
+
+    >>> trusted_origins(("torrent.example.org", ".lab.example.org"))
+    ['https://torrent.example.org', 'https://*.lab.example.org']
+    """
+    return [f"https://*{name}" if name.startswith(".") else f"https://{name}" for name in names if name != "*"]
 
 
 def configure(database, server=None):
@@ -117,11 +153,6 @@ def configure(database, server=None):
     database : ionanalysis.options.rundb.DatabaseOptions
     server : ionanalysis.options.rundb.ServerOptions, optional
         Where it is to serve requests.
-
-    Raises
-    ------
-    UsageError
-        If Django is not installed.
     """
     if settings.configured:
         return
@@ -134,7 +165,8 @@ def configure(database, server=None):
         TEMPLATES=[_TEMPLATES],
         LOGIN_URL="login",
         MESSAGE_STORAGE="django.contrib.messages.storage.session.SessionStorage",
-        CSRF_FAILURE_VIEW="ionanalysis.rundb.pages.accounts.refused_form",
+        CSRF_TRUSTED_ORIGINS=trusted_origins(server.names),
+        CSRF_FAILURE_VIEW="ionanalysis.rundb.pages.failures.refused_form",
         SECRET_KEY=_secret(database.address, server.secret_file),
         ALLOWED_HOSTS=[*_LOOPBACK, *_own_names(server.host), *server.names],
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",

@@ -4,7 +4,7 @@ from django.db.models import Q
 
 from ionanalysis.plugin.startplugin import DATA_KINDS
 from ionanalysis.rundb import models
-from ionanalysis.rundb.protocol import Boolean, Refusal, String, Table
+from ionanalysis.rundb.protocol import Boolean, Refusal, String, Table, pattern_of
 
 _LISTED = ("id", "resultsName", "timeStamp", "diskusage", "expDir", "expName")
 _SETS = dict(zip(("sigproc", "basecall", "output", "misc"), DATA_KINDS, strict=True))
@@ -47,7 +47,7 @@ class CompositeDataManagement(
 
     def narrow(self, request, rows):
         """By name, and by state of each set of files: kept (K), to be disposed of (P), or a state's letter."""
-        pattern = request.GET.get("search_name")
+        pattern = pattern_of(request.GET, "search_name")
         if pattern:
             rows = rows.filter(Q(experiment__expName__regex=pattern) | Q(resultsName__regex=pattern))
         for name in _SETS:

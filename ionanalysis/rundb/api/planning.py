@@ -9,7 +9,7 @@ from ionanalysis.rundb.plans.lists import Lists
 from ionanalysis.rundb.plans.make import complete, projects_named, store
 from ionanalysis.rundb.plans.normalise import normalised
 from ionanalysis.rundb.plans.rules import check
-from ionanalysis.rundb.protocol import RESOURCES, Refusal, Table
+from ionanalysis.rundb.protocol import RESOURCES, Refusal, Table, number_of
 from ionanalysis.rundb.protocol.answers import quoted
 
 # Kept by `store`, or under rows that `written` sets.
@@ -62,9 +62,8 @@ class Planning(Table):
         if text is None:
             return None
         if not hasattr(request, "report_of_settings"):
-            is_key = text.isascii() and text.isdigit() and len(text) < 10
-            rows = models.Results.objects.select_related("eas").filter(pk=int(text)) if is_key else ()
-            request.report_of_settings = next(iter(rows), None)
+            rows = models.Results.objects.select_related("eas").filter(pk=number_of(text))
+            request.report_of_settings = rows.first()
         if request.report_of_settings is None:
             raise Refusal(400, {"error": quoted(f"There is no report {text}.")})
         return request.report_of_settings

@@ -19,7 +19,9 @@ from ionanalysis.rundb.protocol import (
     demand_administrator,
     demand_own_site,
     json_response,
+    number_of,
     route,
+    several,
 )
 
 _CREDENTIALS = ("username", "api_key", "pluginresult", "system_id")
@@ -94,7 +96,7 @@ class Plugin(Table, rows=models.Plugin, where=Q(active=True)):
 
     def named(self, key):
         """The row of a plugin by number or name."""
-        row = self.find(key) if key.isascii() and key.isdigit() else None
+        row = self.find(key) if number_of(key) is not None else None
         row = row or self.rows().filter(name=key.replace("\0", "")).first()
         if row is None:
             raise Refusal(404)
@@ -103,6 +105,8 @@ class Plugin(Table, rows=models.Plugin, where=Q(active=True)):
     @route("<key>/extend/<function>/", *_ANY)
     def extend(self, request, key, function):
         """What a function of the plugin's `extend.py` answers (plugin.md 6.7)."""
+        if getattr(request, "framed_user", None) is None:
+            demand_own_site(request)
         row = self.named(key)
         record = launcher().plugins.record_of(row)
         if record is None:
@@ -134,7 +138,7 @@ class Plugin(Table, rows=models.Plugin, where=Q(active=True)):
     @route("set/<keys>/type/", "GET")
     def types(self, request, keys):
         """The same of several, by number."""
-        rows = [self.find(key) for key in keys.split(";") if key.isascii() and key.isdigit()]
+        rows = [self.find(key) for key in several(keys) if number_of(key) is not None]
         return {str(row.pk): _type(row) or {"files": []} for row in rows if row is not None}
 
     @route("<key>/info/", "GET")

@@ -30,6 +30,7 @@ from ionanalysis.rundb.protocol import (
     demand,
     demand_own_site,
     json_response,
+    number_of,
     route,
 )
 
@@ -126,13 +127,8 @@ class Results(WithMetaData, rows=models.Results, hidden=("folder",)):
             raise Refusal(410)
         reuse = None
         if again is not None:
-            number = str(again).rstrip("/").rpartition("/")[2]
-            known = number.isascii() and number.isdigit() and len(number) < 10
-            reuse = (
-                models.PluginResult.objects.filter(result=report, pk=int(number), plugin__name=plugin.name).first()
-                if known
-                else None
-            )
+            number = number_of(str(again).rstrip("/").rpartition("/")[2])
+            reuse = models.PluginResult.objects.filter(result=report, pk=number, plugin__name=plugin.name).first()
             if reuse is None or reuse.number is None:
                 raise Refusal(400, {"error": "'pluginresult' names no result of this plugin on this report."})
         launcher().start(report, plugin, config, _launching(request, body), reuse=reuse)

@@ -21,6 +21,8 @@ from ionanalysis.rundb.protocol import (
     demand,
     demand_administrator,
     demand_own_site,
+    number_of,
+    pattern_of,
     route,
 )
 
@@ -121,8 +123,8 @@ class Message(Table, rows=models.Message):
 
 class EventLog(Table, rows=models.EventLog):
     def narrow(self, request, rows):
-        kind = request.GET.get("content_type_id")
-        return rows.filter(content_type_id=int(kind)) if kind and kind.isdigit() else rows
+        kind = number_of(request.GET.get("content_type_id"))
+        return rows if kind is None else rows.filter(content_type_id=kind)
 
 
 def _events_of(model):
@@ -181,7 +183,7 @@ class DataManagementHistory(
         return parameters
 
     def narrow(self, request, rows):
-        pattern = request.GET.get("resultsName")
+        pattern = pattern_of(request.GET, "resultsName")
         if not pattern:
             return rows
         return rows.filter(object_pk__in=models.Results.objects.filter(resultsName__regex=pattern).values("pk"))

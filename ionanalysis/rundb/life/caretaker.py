@@ -4,12 +4,12 @@ import logging
 import threading
 from contextlib import suppress
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from ionanalysis.errors import IonAnalysisError
 from ionanalysis.pipeline.record import RunRecord
 from ionanalysis.rundb import models
-from ionanalysis.rundb.life.analyses import PENDING, abandon
+from ionanalysis.rundb.life.analyses import PENDING
 from ionanalysis.rundb.life.folders import report_folder
 from ionanalysis.rundb.life.ingest import ingest
 from ionanalysis.rundb.life.launcher import launcher
@@ -25,10 +25,16 @@ def look_after():
         folder = report_folder(report)
         if folder is None:
             continue
-        record = RunRecord.read(folder)
-        if record is not None and status_of(record, folder) != report.status:
-            with suppress(IonAnalysisError):
-                ingest(folder)
+        try:
+            record = RunRecord.read(folder)
+            if record is not None and status_of(record, folder) != report.status:
+                with suppress(IonAnalysisError):
+                    ingest(folder)
+        except OperationalError:
+            raise
+        except Exception:
+            # A report with odd files does not keep the others from being followed.
+            _LOG.warning("%s: could not be brought up to date", folder, exc_info=True)
 
 
 class Caretaker(threading.Thread):
@@ -45,7 +51,6 @@ class Caretaker(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self):
-        abandon()
         while not self._stopped.is_set():
             try:
                 look_after()

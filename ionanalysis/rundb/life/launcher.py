@@ -22,7 +22,7 @@ from ionanalysis.plugin.watch import folder_usage, kill_strays
 from ionanalysis.report.plugins import refresh_report
 from ionanalysis.rundb import models
 from ionanalysis.rundb.life.folders import plugin_folder, report_folder
-from ionanalysis.rundb.life.plugin_rows import InstalledPlugins, mirror
+from ionanalysis.rundb.life.plugin_rows import InstalledPlugins, mirror, spoilt_left_out
 
 _LOG = logging.getLogger("ionanalysis.rundb")
 NO_SERVER = "http://localhost"
@@ -224,7 +224,8 @@ class Launcher:
             if record is not None:
                 if not record.is_running:
                     _end_strays(record)
-                mirror(row, record)
+                with spoilt_left_out(record):
+                    mirror(row, record)
             elif row.number is not None:
                 _close(row, ERROR)
 

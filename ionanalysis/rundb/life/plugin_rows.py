@@ -3,7 +3,7 @@
 import logging
 import math
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -21,6 +21,7 @@ from ionanalysis.plugin.versions import LooseVersion
 from ionanalysis.plugin.watch import folder_usage
 from ionanalysis.rundb import models
 from ionanalysis.rundb.life.folders import child_folder
+from ionanalysis.rundb.models.columns import DEEPEST
 
 _LOG = logging.getLogger("ionanalysis.rundb")
 _LISTS = ("features", "runtypes", "runlevels", "depends")
@@ -180,12 +181,18 @@ def take_in(report, records, owner):
     """
     known = {row.number: row for row in models.PluginResult.objects.filter(result=report)}
     for record in records:
-        try:
-            with transaction.atomic():
-                mirror(known.get(record.id) or _new_row(report, record, owner), record)
-        except (ValueError, TypeError, OverflowError, ValidationError, DataError) as problem:
-            # Plugins can reach the file: a spoilt one must not keep the others out.
-            _LOG.warning("%s: is not taken in: %s", record.path, problem)
+        with spoilt_left_out(record):
+            mirror(known.get(record.id) or _new_row(report, record, owner), record)
+
+
+@contextmanager
+def spoilt_left_out(record):
+    """Store what a record says, or nothing: plugins can reach the file, and a spoilt one must not keep others out."""
+    try:
+        with transaction.atomic():
+            yield
+    except (LookupError, ValueError, TypeError, OverflowError, RecursionError, ValidationError, DataError) as problem:
+        _LOG.warning("%s: is not taken in: %s", record.path, problem)
 
 
 def _new_row(report, record, owner):
@@ -256,13 +263,16 @@ def _plugin_row(name, version, *, is_major=False):
     return row
 
 
-def finite(value):
-    """JSON without numbers that are none, which plugins write and databases refuse: they become their names."""
+def finite(value, levels=DEEPEST):
+    """JSON without what plugins write and databases refuse: numbers that are none become their names, and what lies
+    deeper than `levels` a remark."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
+    if levels == 0 and isinstance(value, dict | list):
+        return "left out: nested too deeply"
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    return [finite(item) for item in value] if isinstance(value, list) else value
+        return {key: finite(item, levels - 1) for key, item in value.items()}
+    return [finite(item, levels - 1) for item in value] if isinstance(value, list) else value
 
 
 def _moment(text):

@@ -59,6 +59,19 @@ class Row(models.Model):
         app_label = "rundb"
 
 
+DEEPEST = 100
+"""How deep lists and objects may lie in each other in a JSON column, so that all that is stored can be shown again."""
+
+
+def is_deep(value):
+    """Whether lists and objects lie deeper in each other than `DEEPEST`."""
+    outer = [value]
+    for _ in range(DEEPEST + 1):
+        inner = (one.values() if isinstance(one, dict) else one for one in outer if isinstance(one, dict | list))
+        outer = [one for many in inner for one in many]
+    return bool(outer)
+
+
 class Json(models.TextField):
     """Any JSON value, kept as compact text (filters of the API search that text); ``{}`` where nothing is given."""
 
@@ -85,7 +98,7 @@ class Json(models.TextField):
             return value
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValidationError(f"{self.name} is not JSON: {value[:80]!r}") from None
 
     def get_prep_value(self, value):
@@ -94,10 +107,13 @@ class Json(models.TextField):
         Raises
         ------
         ValidationError
-            If the value is a text that is not JSON, or holds what JSON cannot.
+            If the value is a text that is not JSON, holds what JSON cannot, or goes too deep.
         """
+        value = self.to_python(value)
+        if is_deep(value):
+            raise ValidationError(f"{self.name} cannot be kept as JSON: more than {DEEPEST} levels lie in each other")
         try:
-            return json.dumps(self.to_python(value), separators=(",", ":"), allow_nan=False)
+            return json.dumps(value, separators=(",", ":"), allow_nan=False)
         except (TypeError, ValueError) as problem:
             raise ValidationError(f"{self.name} cannot be kept as JSON: {problem}") from None
 

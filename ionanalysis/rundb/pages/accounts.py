@@ -89,8 +89,3 @@ def renew_key(request):
         ApiKey.objects.create(user=request.user)
     messages.success(request, "The API key is new; scripts with the old one are refused from now on.")
     return redirect("account")
-
-
-def refused_form(request, reason=""):
-    """What a form gets that did not come from a page of this session."""
-    return render(request, "403.html", status=403)

@@ -121,7 +121,7 @@ def _listing(request, report, path):
         raise Http404
     entries = []
     for one in sorted(folder.iterdir(), key=lambda one: (not one.is_dir(), one.name)):
-        if not is_hidden(one.name) and one.resolve().is_relative_to(root) and one.exists():
+        if not is_hidden(one.name) and one.exists() and one.resolve().is_relative_to(root):
             entries.append(
                 {"name": one.name + "/" * one.is_dir(), "size": None if one.is_dir() else one.stat().st_size}
             )

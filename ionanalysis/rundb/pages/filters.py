@@ -1,5 +1,7 @@
 """How numbers stand on pages."""
 
+import re
+
 from django import template
 from django.utils.html import format_html
 
@@ -35,6 +37,13 @@ def bytes_of(size):
         if size >= step:
             return f"{size / step:.3g} {unit}"
     return f"{size} B"
+
+
+@register.filter
+def software(versions):
+    """The version of the analysis among those that a report names, as ``db:V,an:V,``."""
+    found = re.search(r"(?:^|,)an:([^,]+)", versions or "")
+    return found[1] if found else versions or NOTHING
 
 
 @register.filter

@@ -36,7 +36,7 @@ _OPEN = tuple(
         ),
     )
 )
-_OF_LISTS = ("limit", "offset", "format", "order_by", "name", "version", "active", "selected", "id", "isConfig")
+_OF_LISTS = ("limit", "offset", "name", "version", "active", "selected", "id", "isConfig")
 
 
 def framed_requests(get_response):
@@ -79,7 +79,7 @@ def _refusal(scope, request):
     if "plugin" in named and not _is_own(scope, named["plugin"]):
         return _refused(404, "A page of a plugin may ask for its own plugin only.")
     if request.path == f"{_API}plugin/":
-        # No filter leads to what other plugins are configured with.
+        # No filter or order leads to what other plugins are configured with; of JSONP nothing is taken out below.
         kept = QueryDict(mutable=True)
         for name in set(_OF_LISTS) & set(request.GET):
             kept.setlist(name, request.GET.getlist(name))

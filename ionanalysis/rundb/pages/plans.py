@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Q
-from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -12,6 +11,7 @@ from ionanalysis.rundb.models import PlannedExperiment
 from ionanalysis.rundb.pages.inside import ask, messages_of
 from ionanalysis.rundb.pages.installed import chosen_plugins, pages_of, plugins
 from ionanalysis.rundb.pages.plan_form import PlanForm, held_by
+from ionanalysis.rundb.protocol import number_of
 
 _IN_A_PAGE = 25
 _KINDS = {
@@ -106,12 +106,11 @@ def delete_plan(request, pk):
 
 
 def _source(request):
-    number = request.GET.get("of", "")
-    if not number:
+    wanted = request.GET.get("of", "")
+    if not wanted:
         return None
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
-        raise Http404
-    return get_object_or_404(PlannedExperiment.objects.select_related("experiment", "latestEAS"), pk=int(number))
+    rows = PlannedExperiment.objects.select_related("experiment", "latestEAS")
+    return get_object_or_404(rows, pk=number_of(wanted))
 
 
 def _stored(request, answer, form):

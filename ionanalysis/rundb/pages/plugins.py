@@ -22,6 +22,7 @@ from ionanalysis.rundb.pages.inside import ask
 from ionanalysis.rundb.pages.installed import chosen_plugins, folder_of, pages_of, plugins, record_of, selection
 from ionanalysis.rundb.pages.tokens import tokens
 from ionanalysis.rundb.pages.visitors import for_known
+from ionanalysis.rundb.protocol import number_of
 
 _WORDS = {"config": "configure", "about": "about"}
 
@@ -31,8 +32,8 @@ def plugin_of(key):
     rows = plugins()
     if "\0" in key:
         raise Http404
-    by_number = key.isascii() and key.isdigit() and len(key) < 10
-    plugin = rows.filter(pk=int(key)).first() if by_number else rows.filter(name=key).first()
+    number = number_of(key)
+    plugin = rows.filter(name=key).first() if number is None else rows.filter(pk=number).first()
     if plugin is None:
         raise Http404
     return plugin

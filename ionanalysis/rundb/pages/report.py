@@ -15,6 +15,7 @@ from ionanalysis.rundb.pages.figures import figures_of
 from ionanalysis.rundb.pages.inside import ask
 from ionanalysis.rundb.pages.installed import plugins
 from ionanalysis.rundb.pages.tokens import output_address
+from ionanalysis.rundb.protocol import number_of
 
 _MOST_FILES = 400
 _FOLDERS = ("", "basecaller_results", "download_links", "plugin_out/downloads", "sigproc_results")
@@ -120,7 +121,7 @@ def _outputs(report, listed):
 @require_POST
 def launch(request, pk):
     """Start a plugin without a page of its own on a report."""
-    plugin = get_object_or_404(plugins(), pk=_number(request.POST.get("plugin")))
+    plugin = get_object_or_404(plugins(), pk=number_of(request.POST.get("plugin")))
     answer = ask(request, "POST", f"results/{pk}/plugin/", {"plugin": {"id": plugin.pk}, "pluginconfig": {}})
     _tell(request, answer, f"{plugin.name} is started.")
     return redirect("report", pk)
@@ -139,7 +140,3 @@ def _tell(request, answer, sentence):
         messages.success(request, sentence)
     for field, sentences in answer.messages.items():
         messages.error(request, f"{field}: {' '.join(sentences)}" if field else " ".join(sentences))
-
-
-def _number(text):
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0

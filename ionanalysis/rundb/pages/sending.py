@@ -11,7 +11,7 @@ from django.utils.http import content_disposition_header, http_date, parse_http_
 from ionanalysis.plugin.web.files import FRAME_POLICY, NotFoundError, file_below, kind_of
 
 _PIECE = 1 << 18
-_RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
+_RANGE = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})$", re.ASCII)
 _SHOWN = ("text/plain", "application/json", "image/png", "image/jpeg", "image/gif", "image/webp")
 ACTIVE = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml")
 """Kinds that can hold scripts."""

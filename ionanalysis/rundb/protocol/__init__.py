@@ -6,6 +6,7 @@ be replaced.
 
 from ionanalysis.rundb.protocol.access import demand, demand_administrator, demand_own_site
 from ionanalysis.rundb.protocol.answers import Refusal
+from ionanalysis.rundb.protocol.asking import pattern_of
 from ionanalysis.rundb.protocol.kinds import (
     NO_DEFAULT,
     BigInteger,
@@ -20,10 +21,10 @@ from ionanalysis.rundb.protocol.kinds import (
     One,
     String,
 )
-from ionanalysis.rundb.protocol.serving import route, serve, top_level
+from ionanalysis.rundb.protocol.serving import route, serve, several, top_level
 from ionanalysis.rundb.protocol.single import Single
 from ionanalysis.rundb.protocol.table import EVERYTHING, MESH_ROOT, RESOURCES, Table
-from ionanalysis.rundb.protocol.wire import body_of, json_response, plain
+from ionanalysis.rundb.protocol.wire import body_of, json_response, number_of, plain
 
 __all__ = [
     "EVERYTHING",
@@ -49,8 +50,11 @@ __all__ = [
     "demand_administrator",
     "demand_own_site",
     "json_response",
+    "number_of",
+    "pattern_of",
     "plain",
     "route",
     "serve",
+    "several",
     "top_level",
 ]

@@ -17,6 +17,7 @@ from tastypie.models import ApiKey
 from ionanalysis.rundb.attempts import TooManyError, attempts
 from ionanalysis.rundb.models import IonMeshNode, PluginResult
 from ionanalysis.rundb.protocol.answers import Refusal, unauthorized
+from ionanalysis.rundb.protocol.wire import number_of
 
 SAFE = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _VERIFIED_FOR = 300.0
@@ -110,6 +111,7 @@ def _by_password(request, given):
         return None
     if not colon or not name or "\0" in name:
         return None
+    _demand_no_other_site(request)
     try:
         attempts.check(request, name)
     except TooManyError as problem:
@@ -136,9 +138,10 @@ def _by_session(request):
 
 
 def _by_plugin_key(number, key):
-    if not key or not number.isascii() or not number.isdigit() or len(number) > 9:
+    pk = number_of(number)
+    if not key or pk is None:
         return None
-    result = PluginResult.objects.filter(pk=int(number)).only("apikey").first()
+    result = PluginResult.objects.filter(pk=pk).only("apikey").first()
     if result is None or not result.apikey or not constant_time_compare(result.apikey, key):
         return None
     users = User.objects.filter(username__in=("ionuser", "ionadmin"))
@@ -179,7 +182,14 @@ def demand_administrator(user):
         raise Refusal(401)
 
 
+def _demand_no_other_site(request):
+    """Refuse what another site's page makes a browser send with a password that it remembers; links may lead here."""
+    is_link = request.method in SAFE and request.META.get("HTTP_SEC_FETCH_MODE") == "navigate"
+    if not is_link:
+        demand_own_site(request)
+
+
 def demand_own_site(request):
-    """Refuse a GET that changes something, where a page of another site has made a browser send it."""
+    """Refuse a request that a page of another site has made a browser send, such as a GET that changes something."""
     if request.META.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin"):
         raise Refusal(403, {"error": "This request does not come from a page of this server."})

@@ -2,15 +2,18 @@
 
 import logging
 
-from django.core.exceptions import FieldError, ObjectDoesNotExist, ValidationError
+from django.core.exceptions import FieldError, ObjectDoesNotExist, SuspiciousOperation, ValidationError
 from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404
+from django.http.multipartparser import MultiPartParserError
 from django.utils.html import escape
 from tastypie.exceptions import ApiFieldError, BadRequest, NotFound
 
 from ionanalysis.errors import IonAnalysisError
 
 _LOG = logging.getLogger("ionanalysis.rundb")
+BUSY_S = "10"
+"""Seconds after which a client may ask a busy database again."""
 SORRY = "Sorry, this request could not be processed. Please try again later."
 
 
@@ -32,6 +35,11 @@ def unauthorized():
 def quoted(text):
     """`text` with the marks of HTML escaped, but for quotes."""
     return escape(str(text)).replace("&#x27;", "'").replace("&#39;", "'").replace("&quot;", '"')
+
+
+def is_busy(problem):
+    """Whether the database was left no turn by other writers: nothing is wrong, and the request may come again."""
+    return isinstance(problem, OperationalError) and "is locked" in str(problem)
 
 
 def refusal_for(problem):
@@ -64,6 +72,10 @@ def refusal_for(problem):
             return Refusal(400, {"error": "A column's rule is broken: a value is missing, or one must be unique."})
         case DataError() | OverflowError() | UnicodeError() | RecursionError():
             return Refusal(400, {"error": "A value does not fit its column."})
+        case SuspiciousOperation() | MultiPartParserError():
+            return Refusal(400, {"error": "The request is not valid: its form is broken, or has too many fields."})
+        case OperationalError() if is_busy(problem):
+            return Refusal(503, {"error_message": SORRY}, Retry_After=BUSY_S)
         case OperationalError() if "user-defined function" in str(problem) or "interrupted" in str(problem):
             return Refusal(400, {"error": "The regular expression is not valid or takes too long."})
     _LOG.error("a request failed", exc_info=problem)

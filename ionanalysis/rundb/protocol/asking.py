@@ -1,5 +1,7 @@
 """Filters and ordering of lists (rest-api.md 2.7, 2.8): from the parameters of a request to a query."""
 
+import re
+
 from django.db.models.constants import LOOKUP_SEP
 from tastypie.exceptions import BadRequest
 
@@ -32,6 +34,7 @@ SUFFIXES = frozenset(
     ]
 )
 _LONGEST_PATTERN = 500
+_MOST_RELATIONS = 8
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "nil": None, "none": None, "None": None}
 _FLAGS = {"1": True, "0": False}
 
@@ -54,8 +57,10 @@ def path_of(resource, names, *, purpose, allowed, deny):
     Raises
     ------
     BadRequest
-        If a field may not be used or is computed, or a plain field is followed by more.
+        If a field may not be used or is computed, a plain field is followed by more, or relations are too many.
     """
+    if len(names) > _MOST_RELATIONS + 1:
+        raise BadRequest(f"At most {_MOST_RELATIONS} relations are followed for {purpose}.")
     steps, many = [], False
     for number, name in enumerate(names):
         if not allowed(resource, name):
@@ -123,14 +128,28 @@ def _value(parameters, expression, suffix):
         if suffix == "range" and len(values) != 2:
             raise BadRequest(f"'{expression}' takes two values, separated by a comma.")
         return [_WORDS.get(value, value) for value in values]
-    text = parameters[expression]
-    if suffix in ("regex", "iregex") and len(text) > _LONGEST_PATTERN:
-        raise BadRequest(f"'{expression}' takes a pattern of at most {_LONGEST_PATTERN} characters.")
+    text = pattern_of(parameters, expression) if suffix in ("regex", "iregex") else parameters[expression]
+    if suffix == "year" and not re.fullmatch(r"0*[1-9]\d{0,3}", text, re.ASCII):
+        raise BadRequest("Invalid resource lookup data provided (mismatched type).")
     value = _WORDS.get(text, _FLAGS.get(text, text) if suffix == "isnull" else text)
     unfit = not isinstance(value, bool) if suffix == "isnull" else value is None and suffix not in ("exact", "iexact")
     if unfit:
         raise BadRequest("Invalid resource lookup data provided (mismatched type).")
     return value
+
+
+def pattern_of(parameters, name):
+    """The regular expression in a parameter, or None.
+
+    Raises
+    ------
+    BadRequest
+        If it is very long.
+    """
+    text = parameters.get(name)
+    if text is not None and len(text) > _LONGEST_PATTERN:
+        raise BadRequest(f"'{name}' takes a pattern of at most {_LONGEST_PATTERN} characters.")
+    return text
 
 
 def ordering_of(resource, parameters):

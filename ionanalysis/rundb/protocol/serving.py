@@ -15,6 +15,7 @@ from ionanalysis.rundb.protocol.table import RESOURCES
 from ionanalysis.rundb.protocol.wire import body_of, json_response
 
 _MESH = ("compositeexperiment",)
+_MOST_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -166,10 +167,24 @@ def _schema(resource, request):
     return resource.build_schema()
 
 
+def several(keys):
+    """The keys that an address names together.
+
+    Raises
+    ------
+    BadRequest
+        If they are more than a list's page holds.
+    """
+    parts = keys.split(";")
+    if len(parts) > _MOST_AT_ONCE:
+        raise BadRequest(f"At most {_MOST_AT_ONCE} objects are asked for at once.")
+    return parts
+
+
 def _several(resource, request, keys):
     rows = []
     missing = []
-    for key in keys.split(";"):
+    for key in several(keys):
         try:
             row = resource.find(key)
         except Refusal:

@@ -46,7 +46,8 @@ class _TableType(ModelDeclarativeMetaclass):
     filters, orders : "all" or sequence of str
         Fields that lists may be filtered and ordered by.
     secret : sequence of str
-        Columns that only administrators and a row's owner see, and that no list is searched by.
+        Columns that only administrators and a row's owner see, that only administrators set, and that no list is
+        searched by.
     order : sequence of str
         Order of lists where the request has none.
     limit, max_limit : int

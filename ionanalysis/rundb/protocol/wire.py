@@ -16,6 +16,13 @@ from ionanalysis.rundb.protocol.answers import Refusal
 _CALLBACK = re.compile(r"^[A-Za-z_$][A-Za-z0-9_$.]{0,127}$")
 
 
+def number_of(text):
+    """The number that a text says in plain digits; None if it says none, or one that no key of a row can be."""
+    text = str(text)
+    is_short = text.isascii() and text.isdigit() and len(text) <= 10
+    return int(text) if is_short and int(text) < 2**31 else None
+
+
 def stamp(moment):
     """A moment as text: UTC, the milliseconds written as six digits and left out where they are 0."""
     if isinstance(moment, datetime):

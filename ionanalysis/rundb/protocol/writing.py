@@ -15,6 +15,7 @@ from tastypie.exceptions import ApiFieldError
 
 from ionanalysis.rundb.protocol.access import demand
 from ionanalysis.rundb.protocol.answers import Refusal
+from ionanalysis.rundb.protocol.wire import number_of
 
 
 class Writing:
@@ -131,7 +132,7 @@ class Writing:
         if self._by_number():
             if not (str(key).isascii() and str(key).isdigit()):
                 raise Refusal(404, {"error_message": "Invalid resource lookup data provided (mismatched type)."})
-            if int(key) > 2**31 - 1:
+            if number_of(key) is None:
                 return None
         if "\0" in str(key):
             return None
@@ -148,6 +149,8 @@ class Writing:
             if name not in bundle.data or field.readonly or getattr(field, "is_m2m", False):
                 continue
             column = _column(bundle.obj, field.attribute)
+            if name in self._meta.secret and not bundle.request.user.is_superuser:
+                continue
             if column is None or column.name in skip or (column.primary_key and not bundle.obj._state.adding):
                 continue
             if isinstance(column, AutoField):
@@ -288,9 +291,8 @@ def at_address(resource, uri):
 
 
 def _with_id(resource, number):
-    text = str(number)
-    known = text.isascii() and text.isdigit() and len(text) < 10
-    return resource._meta.object_class._default_manager.filter(pk=int(text)).first() if known else None
+    key = number_of(number)
+    return resource._meta.object_class._default_manager.filter(pk=key).first() if key is not None else None
 
 
 def _pass_key(model):
