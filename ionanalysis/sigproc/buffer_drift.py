@@ -14,9 +14,9 @@ from ionanalysis.sigproc.response import ResponseGrid, cubic_weights
 SPEED_SD = 1e-7
 """How fast the drift may be, per flow.
 
-Hardly at all: the drift is followed with a lag. With 5e-4 signals keep their size over a run (on default chips of 60 flows 0.050 bases off in place of
-0.060), but runs of long chips no longer keep their proportions, and calls suffer more than they gain: wrong bases of
-raw chips of 200 flows and more go from 0.28 to 1.2 %, 0.36 to 1.0 %, 0.20 to 0.30 %.
+Hardly at all: the drift is followed with a lag. With 5e-4 signals keep their size over a run (on default chips of 60
+flows 0.050 bases off in place of 0.060), but runs of long chips no longer keep their proportions, and calls suffer more
+than they gain: wrong bases of raw chips of 200 flows and more go from 0.28 to 1.2 %, 0.36 to 1.0 %, 0.20 to 0.30 %.
 """
 
 SPEED_CHANGE_SD = 1e-9
