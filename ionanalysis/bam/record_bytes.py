@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ionanalysis._core import records as kernels
 from ionanalysis.bam.records import FIXED, EncodedRecords
 from ionanalysis.bam.source import check_header
 from ionanalysis.errors import InputError
 
 _LETTERS = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8)
-_PAIRS = np.stack([np.repeat(_LETTERS, 16), np.tile(_LETTERS, 16)], axis=1)
-"""The two letters in each byte of packed bases."""
-
 _READ_BYTES = 4 << 20
 
 
@@ -54,13 +52,9 @@ class RecordParts:
     @cached_property
     def letters(self):
         """Bases of all reads as they are stored, ASCII, uint8 (n_bases,)."""
-        n_bytes = self.qualities_at - self.bases_at
-        starts = np.concatenate([[0], np.cumsum(n_bytes)])
-        packed = self.records.data[np.arange(starts[-1]) + np.repeat(self.bases_at - starts[:-1], n_bytes)]
-        pairs = _PAIRS[packed].ravel()
-        # A read of an odd number of bases has half a byte too many.
-        odd = np.flatnonzero(self.fixed["n_bases"] & 1)
-        return np.delete(pairs, 2 * starts[odd + 1] - 1) if len(odd) else pairs
+        letters = np.empty(self.base_start[-1], np.uint8)
+        kernels.unpack_bases(self.records.data, self.bases_at, self.base_start, _LETTERS, letters)
+        return letters
 
     @cached_property
     def ends_of_text(self):
