@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from ionanalysis.bam.records import Cells, StrandedCells, TagColumn, joined, row_cells, tag_cells
-
-REVERSE, UNMAPPED, DUPLICATE = 16, 4, 1024
-"""Flags of SAM records."""
+from ionanalysis.bam.place_index import bins_of
+from ionanalysis.bam.records import REVERSE, UNMAPPED, Cells, StrandedCells, TagColumn, joined, row_cells, tag_cells
 
 
 def placed_records(parts, placements):
@@ -50,17 +48,5 @@ def _fixed_fields(parts, placements):
     fixed["mapping_quality"] = np.where(is_placed, placements.mapping_quality, 0)
     fixed["n_cigar"] = np.diff(placements.cigar_start)
     fixed["flag"] = np.where(is_placed, REVERSE * placements.reverse, UNMAPPED)
-    fixed["bin"] = np.where(is_placed, _bins(placements.start, placements.start + placements.span), fixed["bin"])
+    fixed["bin"] = np.where(is_placed, bins_of(placements.start, placements.start + placements.span), fixed["bin"])
     return fixed
-
-
-def _bins(start, end):
-    """Bin of each interval in the index of a BAM file (SAM specification 5.3)."""
-    last = np.maximum(end - 1, start)
-    bins = np.zeros(len(start), np.int64)
-    open_bins = np.ones(len(start), bool)
-    for shift in (14, 17, 20, 23, 26):
-        same = open_bins & (start >> shift == last >> shift)
-        bins[same] = ((1 << (29 - shift)) - 1) // 7 + (start[same] >> shift)
-        open_bins &= ~same
-    return bins

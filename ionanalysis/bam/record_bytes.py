@@ -16,6 +16,9 @@ from ionanalysis.bam.source import check_header
 from ionanalysis.errors import InputError
 
 _LETTERS = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8)
+_IS_OVER_REFERENCE = np.isin(np.arange(16), (0, 2, 3, 7, 8))
+"""Which steps of a CIGAR cover the reference: M, D, N, =, X."""
+
 _READ_BYTES = 4 << 20
 
 
@@ -65,6 +68,22 @@ class RecordParts:
         """Name of one read."""
         begin = self.name_at[read]
         return self.records.data[begin : begin + self.fixed["name_size"][read] - 1].tobytes().decode("ascii", "replace")
+
+    @cached_property
+    def steps(self):
+        """CIGARs of all reads as `(codes, lengths, start)`: int64, read i has the steps [start[i], start[i + 1])."""
+        n_steps = self.fixed["n_cigar"].astype(np.int64)
+        start = np.concatenate([[0], np.cumsum(n_steps)])
+        at = 4 * np.arange(start[-1]) + np.repeat(self.bases_at - 4 * (n_steps + start[:-1]), n_steps)
+        steps = self.records.data[at[:, None] + np.arange(4)].view("<u4").reshape(-1).astype(np.int64)
+        return steps & 15, steps >> 4, start
+
+    @cached_property
+    def reference_span(self):
+        """Bases of the reference that each read covers, int64 (n,)."""
+        codes, lengths, start = self.steps
+        sums = np.concatenate([[0], np.cumsum(np.where(_IS_OVER_REFERENCE[codes], lengths, 0))])
+        return sums[start[1:]] - sums[start[:-1]]
 
     @cached_property
     def qualities(self):

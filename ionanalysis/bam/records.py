@@ -48,7 +48,10 @@ FIXED = np.dtype(
         ("template_length", "<i4"),
     ]
 )
-_UNMAPPED_FLAG, _UNMAPPED_BIN = 4, 4680
+REVERSE, UNMAPPED, DUPLICATE = 16, 4, 1024
+"""Flags of records."""
+
+_UNMAPPED_BIN = 4680
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,7 @@ def _fixed_part(name_size, n_bases, body_size):
     for name in ("reference", "position", "mate_reference", "mate_position"):
         rows[name] = -1
     rows["name_size"], rows["n_bases"] = name_size, n_bases
-    rows["bin"], rows["flag"] = _UNMAPPED_BIN, _UNMAPPED_FLAG
+    rows["bin"], rows["flag"] = _UNMAPPED_BIN, UNMAPPED
     return row_cells(rows)
 
 
