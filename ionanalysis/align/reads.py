@@ -104,7 +104,7 @@ def place_reads(index, letters, base_start):
         hits = map_read(letters[first:last], buf=buffer, MD=True) if last > first else ()
         hit = next((hit for hit in hits if hit.is_primary), None)
         if hit is None:
-            fields.append(_NOWHERE)
+            fields += _NOWHERE
             mismatches.append("")
         else:
             reverse, n_end = hit.strand < 0, last - first - hit.q_en
@@ -114,7 +114,7 @@ def place_reads(index, letters, base_start):
             steps += [length << 4 | code for length, code in hit.cigar]
             if after:
                 steps.append(after << 4 | _SOFT_CLIP)
-            fields.append((numbers[hit.ctg], hit.r_st, hit.r_en - hit.r_st, reverse, hit.mapq, hit.NM))
+            fields += (numbers[hit.ctg], hit.r_st, hit.r_en - hit.r_st, reverse, hit.mapq, hit.NM)
             mismatches.append(hit.MD)
         step_start.append(len(steps))
     columns = np.array(fields, np.int64).reshape(-1, len(_NOWHERE)).T

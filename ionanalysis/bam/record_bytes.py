@@ -19,7 +19,7 @@ _LETTERS = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8)
 _IS_OVER_REFERENCE = np.isin(np.arange(16), (0, 2, 3, 7, 8))
 """Which steps of a CIGAR cover the reference: M, D, N, =, X."""
 
-_READ_BYTES = 4 << 20
+_READ_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, eq=False)
