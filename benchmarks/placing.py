@@ -43,8 +43,8 @@ def main(changes):
         aligner = mappy.Aligner(
             str(Path(folder) / "genome.fasta"),
             scoring=list(settings.SCORING),
-            **settings._seeding(Path(folder) / "genome.fasta"),
-            **(settings._CHAIN | changes),
+            **settings.seeding_for(Path(folder) / "genome.fasta"),
+            **(settings.CHAINING | changes),
         )
     ranges = ", ".join(f"{first}-{last}" for first, last in INDELS)
     print(f"kind of reads    reads  lost  wrong  of them sure  bases aligned  µs/read  indels found of {ranges} bases")

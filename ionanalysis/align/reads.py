@@ -98,7 +98,8 @@ def place_reads(index, letters, base_start):
     import mappy
 
     map_read, buffer, numbers = index.aligner.map, mappy.ThreadBuffer(), index.contig_numbers
-    fields, steps, step_start, mismatches = [], [], [0], []
+    fields: list[int] = []
+    steps, step_start, mismatches = [], [0], []
     bounds = base_start.tolist()
     for first, last in pairwise(bounds):
         hits = map_read(letters[first:last], buf=buffer, MD=True) if last > first else ()
