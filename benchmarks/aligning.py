@@ -14,7 +14,7 @@ from ionanalysis.alignment import align_bam
 from ionanalysis.alignment.stage import reference_sequences
 from ionanalysis.io.fasta import write_fasta
 
-GENOME_BASES, N_READS, READ_BASES, N_FLOWS = 5_000_000, 20_000, 200, 400
+GENOME_BASES, N_READS, READ_BASES, N_FLOWS, N_ROUNDS = 5_000_000, 20_000, 200, 400, 7
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 
@@ -29,17 +29,19 @@ def main():
         sequences = reference_sequences(index)
         with pysam.AlignmentFile(str(folder / "reads.bam"), check_sq=False) as bam:
             reads = [read.query_sequence.encode() for read in bam.fetch(until_eof=True)]
-        buffer, started = mappy.ThreadBuffer(), time.process_time()
-        for read in reads:
-            for _ in index.aligner.map(read, buf=buffer):
-                pass
-        alone = time.process_time() - started
-        started = time.process_time()
-        counts = align_bam(folder / "reads.bam", folder / "out.bam", index, n_threads=1, references=sequences)
-        whole = time.process_time() - started
-    print(f"{N_READS} reads of {READ_BASES} bases, genome of {GENOME_BASES} bases, seconds of one core")
-    print(f"aligner alone:                  {N_READS / alone:8.0f} reads/s")
-    print(f"from BAM to sorted, indexed BAM: {N_READS / whole:7.0f} reads/s, {counts.mapped} aligned")
+        alone, whole = [], []
+        for _ in range(N_ROUNDS):
+            buffer, started = mappy.ThreadBuffer(), time.process_time()
+            for read in reads:
+                for _ in index.aligner.map(read, buf=buffer):
+                    pass
+            alone.append(time.process_time() - started)
+            started = time.process_time()
+            counts = align_bam(folder / "reads.bam", folder / "out.bam", index, n_threads=1, references=sequences)
+            whole.append(time.process_time() - started)
+    print(f"{N_READS} reads of {READ_BASES} bases, genome of {GENOME_BASES} bases, one core, best of {N_ROUNDS} rounds")
+    print(f"aligner alone:                  {N_READS / min(alone):8.0f} reads/s")
+    print(f"from BAM to sorted, indexed BAM: {N_READS / min(whole):7.0f} reads/s, {counts.mapped} aligned")
 
 
 def _write_reads(path, genome, rng):

@@ -48,6 +48,70 @@ def append_packed(
             at[i] += (size + 1) // 2
 
 
+def append_turned(
+    const unsigned char[::1] records,     # in: bytes of whole records
+    const long long[::1] bases_at,        # (n,) in: first byte of the packed bases of each, qualities behind them
+    const long long[::1] n_bases,         # (n,) in
+    const unsigned char[::1] reverse,     # (n,) in: 1 for reads to turn around
+    const unsigned char[::1] turned,      # (256,) in: two complemented bases for two, the second one first
+    long long[::1] at,                    # (n,) in, out: where a record's bases go; then the byte behind its qualities
+    unsigned char[::1] out,               # out: all records
+):
+    """Copy packed bases and qualities to each record, those of the other strand complemented and from the end."""
+    cdef Py_ssize_t i, k, n, n_bytes
+    cdef const unsigned char* bases
+    cdef const unsigned char* qualities
+    cdef unsigned char* to
+    with nogil:
+        for i in range(at.shape[0]):
+            n = n_bases[i]
+            if n <= 0:
+                continue
+            n_bytes = (n + 1) // 2
+            bases, to = &records[bases_at[i]], &out[at[i]]
+            qualities = bases + n_bytes
+            at[i] += n_bytes + n
+            if not reverse[i]:
+                memcpy(to, bases, n_bytes + n)
+            else:
+                if n % 2 == 0:
+                    for k in range(n_bytes):
+                        to[k] = turned[bases[n_bytes - 1 - k]]
+                else:
+                    # Half a byte is empty behind the last base: pairs lie across two bytes.
+                    for k in range(n_bytes - 1):
+                        to[k] = turned[<unsigned char>(bases[n_bytes - 2 - k] << 4 | bases[n_bytes - 1 - k] >> 4)]
+                    to[n_bytes - 1] = turned[bases[0] >> 4]
+                for k in range(n):
+                    to[n_bytes + k] = qualities[n - 1 - k]
+            if n % 2:
+                to[n_bytes - 1] &= 0xF0
+
+
+def unpack_bases(
+    const unsigned char[::1] records,     # in: bytes of whole records
+    const long long[::1] bases_at,        # (n,) in: first byte of the packed bases of each
+    const long long[::1] base_start,      # (n + 1,) in: read i has the letters [base_start[i], base_start[i + 1])
+    const unsigned char[::1] of_code,     # (16,) in: letter of each base as packed
+    unsigned char[::1] letters,           # out
+):
+    """Fill the letters of all reads."""
+    cdef Py_ssize_t i, k, n
+    cdef const unsigned char* packed
+    cdef unsigned char* to
+    with nogil:
+        for i in range(bases_at.shape[0]):
+            n = base_start[i + 1] - base_start[i]
+            if n <= 0:
+                continue
+            packed, to = &records[bases_at[i]], &letters[base_start[i]]
+            for k in range(n // 2):
+                to[2 * k] = of_code[packed[k] >> 4]
+                to[2 * k + 1] = of_code[packed[k] & 15]
+            if n % 2:
+                to[n - 1] = of_code[packed[n // 2] >> 4]
+
+
 def flow_units(
     const float[::1] signal,              # (n,) in: bases
     short[::1] out,                       # (n,) out: 2 * clamp(trunc(128 * signal), -16383, 16383); 0 for NaN

@@ -98,13 +98,14 @@ def place_reads(index, letters, base_start):
     import mappy
 
     map_read, buffer, numbers = index.aligner.map, mappy.ThreadBuffer(), index.contig_numbers
-    fields, steps, step_start, mismatches = [], [], [0], []
+    fields: list[int] = []
+    steps, step_start, mismatches = [], [0], []
     bounds = base_start.tolist()
     for first, last in pairwise(bounds):
         hits = map_read(letters[first:last], buf=buffer, MD=True) if last > first else ()
         hit = next((hit for hit in hits if hit.is_primary), None)
         if hit is None:
-            fields.append(_NOWHERE)
+            fields += _NOWHERE
             mismatches.append("")
         else:
             reverse, n_end = hit.strand < 0, last - first - hit.q_en
@@ -114,7 +115,7 @@ def place_reads(index, letters, base_start):
             steps += [length << 4 | code for length, code in hit.cigar]
             if after:
                 steps.append(after << 4 | _SOFT_CLIP)
-            fields.append((numbers[hit.ctg], hit.r_st, hit.r_en - hit.r_st, reverse, hit.mapq, hit.NM))
+            fields += (numbers[hit.ctg], hit.r_st, hit.r_en - hit.r_st, reverse, hit.mapq, hit.NM)
             mismatches.append(hit.MD)
         step_start.append(len(steps))
     columns = np.array(fields, np.int64).reshape(-1, len(_NOWHERE)).T

@@ -6,11 +6,10 @@ not the flow in which the insert ends.
 
 import numpy as np
 
-from ionanalysis.bam.placed import REVERSE, UNMAPPED
 from ionanalysis.bam.record_tags import integer_array_tag
+from ionanalysis.bam.records import REVERSE, UNMAPPED
 
 _CLIPS = (4, 5)
-_OVER_REFERENCE = (0, 2, 3, 7, 8)
 _SIGNATURE = 6
 
 
@@ -74,18 +73,14 @@ class DuplicateTally:
 
 def _start_of_read(parts, is_reverse):
     """Where on the reference the first base sequenced lies; clipped bases count as if they were aligned."""
-    n_steps = parts.fixed["n_cigar"].astype(np.int64)
-    bounds = np.concatenate([[0], np.cumsum(n_steps)])
+    codes, lengths, bounds = parts.steps
+    n_steps = np.diff(bounds)
     in_read = np.arange(bounds[-1]) - np.repeat(bounds[:-1], n_steps)
-    at = np.repeat(parts.bases_at - 4 * n_steps, n_steps) + 4 * in_read
-    steps = parts.records.data[at[:, None] + np.arange(4)].view("<u4").reshape(-1).astype(np.int64)
-    code, length, of_read = steps & 15, steps >> 4, np.repeat(np.arange(len(n_steps)), n_steps)
-    is_clip = np.isin(code, _CLIPS)
+    of_read = np.repeat(np.arange(len(n_steps)), n_steps)
+    is_clip = np.isin(codes, _CLIPS)
     # Clips before the first step that is none stand in front, the others behind.
     is_front = is_clip & (in_read < np.repeat(n_steps, n_steps) - 1) & (in_read <= 1)
-    front = np.bincount(of_read[is_front], length[is_front], len(n_steps))
-    behind = np.bincount(of_read[is_clip & ~is_front], length[is_clip & ~is_front], len(n_steps))
-    covered = np.isin(code, _OVER_REFERENCE)
-    span = np.bincount(of_read[covered], length[covered], len(n_steps))
+    front = np.bincount(of_read[is_front], lengths[is_front], len(n_steps))
+    behind = np.bincount(of_read[is_clip & ~is_front], lengths[is_clip & ~is_front], len(n_steps))
     start = parts.fixed["position"]
-    return np.where(is_reverse, start + span - 1 + behind, start - front).astype(np.int64)
+    return np.where(is_reverse, start + parts.reference_span - 1 + behind, start - front).astype(np.int64)

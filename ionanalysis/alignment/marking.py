@@ -5,9 +5,8 @@ import numpy as np
 from ionanalysis.alignment.duplicates import DuplicateTally
 from ionanalysis.alignment.spool import FLAG_AT
 from ionanalysis.bam.header import CopiedHeader, ReferenceSequence
-from ionanalysis.bam.placed import DUPLICATE
 from ionanalysis.bam.record_bytes import RecordReader, parts_of
-from ionanalysis.bam.records import EncodedRecords
+from ionanalysis.bam.records import DUPLICATE, EncodedRecords
 from ionanalysis.bam.writer import BamWriter
 
 

@@ -4,13 +4,12 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-from ionanalysis.bam.placed import DUPLICATE
-from ionanalysis.bam.records import EncodedRecords
+from ionanalysis.bam.records import DUPLICATE, EncodedRecords
 
 RUN_BYTES = 64 << 20
 """Records that are sorted in memory at a time; the sorted order then reads each such run from its start to its end."""
 
-_BATCH_RECORDS = 20_000
+_BATCH_RECORDS = 2000
 FLAG_AT = 18
 """First byte of the flags of a record, size included."""
 

@@ -14,8 +14,10 @@ from ionanalysis.alignment.spool import CoordinateSpool
 from ionanalysis.alignment.tmap import aligned_by_tmap
 from ionanalysis.alignment.unaligned import unaligned_bam
 from ionanalysis.bam.header import AlignedHeader, ReferenceSequence
-from ionanalysis.bam.placed import UNMAPPED, coordinate_keys, placed_records
+from ionanalysis.bam.place_index import LONGEST_REFERENCE, PlaceIndex
+from ionanalysis.bam.placed import coordinate_keys, placed_records
 from ionanalysis.bam.record_bytes import RecordReader, parts_of
+from ionanalysis.bam.records import UNMAPPED
 from ionanalysis.bam.writer import BamWriter
 from ionanalysis.errors import InputError
 from ionanalysis.io.atomic import whole_file
@@ -23,8 +25,6 @@ from ionanalysis.io.fasta import sequence_sums
 from ionanalysis.options.alignment import AlignmentOptions
 
 _BATCH_READS = 2000
-_LONGEST_IN_BAI = 1 << 29
-"""Bases of a sequence up to which an index of kind BAI can tell places (SAM specification 5.2)."""
 
 
 @dataclass(frozen=True)
@@ -146,14 +146,20 @@ def _in_order(pool, work, batches, n_waiting):
 def _write(output, header, batches, pool):
     import pysam
 
-    is_long = max(one.length for one in header.references) > _LONGEST_IN_BAI
+    is_long = max(one.length for one in header.references) > LONGEST_REFERENCE
     ending, former = ("csi", "bai") if is_long else ("bai", "csi")
     with BamWriter(output, header, pool=pool) as bam:
+        places = PlaceIndex(len(header.references), bam.n_header_bytes)
         for records in batches:
             bam.write_records(records)
+            if not is_long:
+                places.add(parts_of(records))
     output.with_name(f"{output.name}.{former}").unlink(missing_ok=True)
     with whole_file(output.with_name(f"{output.name}.{ending}")) as temporary:
-        pysam.index("-c" if is_long else "-b", str(output), str(temporary))
+        if is_long:
+            pysam.index("-c", str(output), str(temporary))
+        else:
+            temporary.write_bytes(places.encoded(bam.block_start()))
 
 
 def _program(options, command_line):

@@ -2,14 +2,8 @@
 
 import numpy as np
 
-from ionanalysis.bam.records import NIBBLE, Cells, TagColumn, joined, row_cells, tag_cells
-
-REVERSE, UNMAPPED, DUPLICATE = 16, 4, 1024
-"""Flags of SAM records."""
-
-_COMPLEMENT = np.zeros(16, np.uint8)
-for _bits in range(16):
-    _COMPLEMENT[_bits] = int(f"{_bits:04b}"[::-1], 2)
+from ionanalysis.bam.place_index import bins_of
+from ionanalysis.bam.records import REVERSE, UNMAPPED, Cells, StrandedCells, TagColumn, joined, row_cells, tag_cells
 
 
 def placed_records(parts, placements):
@@ -24,19 +18,11 @@ def placed_records(parts, placements):
     """
     n_reads, data = len(placements), parts.records.data
     is_placed = placements.contig >= 0
-    begin, end = parts.base_start[:-1], parts.base_start[1:]
-    codes, qualities = NIBBLE[parts.letters], parts.qualities
-    turned = _reading_order(begin, end, placements.reverse)
-    if turned is not None:
-        codes, qualities = codes[turned], qualities[turned]
-        of_reverse = np.repeat(placements.reverse, end - begin)
-        codes = np.where(of_reverse, _COMPLEMENT[codes], codes)
     cigar_bytes = np.frombuffer(placements.cigar.astype("<u4").tobytes(), np.uint8)
     columns = [
         Cells(data, parts.name_at, parts.name_at + parts.fixed["name_size"]),
         Cells(cigar_bytes, 4 * placements.cigar_start[:-1], 4 * placements.cigar_start[1:]),
-        Cells(codes, begin, end, packed=True),
-        Cells(qualities, begin, end),
+        StrandedCells(data, parts.bases_at, np.diff(parts.base_start), placements.reverse),
         Cells(data, parts.tags_at, parts.end),
         tag_cells(TagColumn("NM", "i", placements.edits, present=is_placed), n_reads),
         tag_cells(TagColumn("MD", "Z", placements.mismatches, present=is_placed), n_reads),
@@ -62,25 +48,5 @@ def _fixed_fields(parts, placements):
     fixed["mapping_quality"] = np.where(is_placed, placements.mapping_quality, 0)
     fixed["n_cigar"] = np.diff(placements.cigar_start)
     fixed["flag"] = np.where(is_placed, REVERSE * placements.reverse, UNMAPPED)
-    fixed["bin"] = np.where(is_placed, _bins(placements.start, placements.start + placements.span), fixed["bin"])
+    fixed["bin"] = np.where(is_placed, bins_of(placements.start, placements.start + placements.span), fixed["bin"])
     return fixed
-
-
-def _bins(start, end):
-    """Bin of each interval in the index of a BAM file (SAM specification 5.3)."""
-    last = np.maximum(end - 1, start)
-    bins = np.zeros(len(start), np.int64)
-    open_bins = np.ones(len(start), bool)
-    for shift in (14, 17, 20, 23, 26):
-        same = open_bins & (start >> shift == last >> shift)
-        bins[same] = ((1 << (29 - shift)) - 1) // 7 + (start[same] >> shift)
-        open_bins &= ~same
-    return bins
-
-
-def _reading_order(begin, end, reverse):
-    """Order of all bases in which reads of the reverse strand are turned around; None if there are none."""
-    if not reverse.any():
-        return None
-    place = np.arange(end[-1])
-    return np.where(np.repeat(reverse, end - begin), np.repeat(begin + end - 1, end - begin) - place, place)

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ionanalysis._core import records as kernels
 from ionanalysis.bam.records import FIXED, EncodedRecords
 from ionanalysis.bam.source import check_header
 from ionanalysis.errors import InputError
 
 _LETTERS = np.frombuffer(b"=ACMGRSVTWYHKDBN", np.uint8)
-_PAIRS = np.stack([np.repeat(_LETTERS, 16), np.tile(_LETTERS, 16)], axis=1)
-"""The two letters in each byte of packed bases."""
+_IS_OVER_REFERENCE = np.isin(np.arange(16), (0, 2, 3, 7, 8))
+"""Which steps of a CIGAR cover the reference: M, D, N, =, X."""
 
-_READ_BYTES = 4 << 20
+_READ_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +55,9 @@ class RecordParts:
     @cached_property
     def letters(self):
         """Bases of all reads as they are stored, ASCII, uint8 (n_bases,)."""
-        n_bytes = self.qualities_at - self.bases_at
-        starts = np.concatenate([[0], np.cumsum(n_bytes)])
-        packed = self.records.data[np.arange(starts[-1]) + np.repeat(self.bases_at - starts[:-1], n_bytes)]
-        pairs = _PAIRS[packed].ravel()
-        # A read of an odd number of bases has half a byte too many.
-        odd = np.flatnonzero(self.fixed["n_bases"] & 1)
-        return np.delete(pairs, 2 * starts[odd + 1] - 1) if len(odd) else pairs
+        letters = np.empty(self.base_start[-1], np.uint8)
+        kernels.unpack_bases(self.records.data, self.bases_at, self.base_start, _LETTERS, letters)
+        return letters
 
     @cached_property
     def ends_of_text(self):
@@ -71,6 +68,22 @@ class RecordParts:
         """Name of one read."""
         begin = self.name_at[read]
         return self.records.data[begin : begin + self.fixed["name_size"][read] - 1].tobytes().decode("ascii", "replace")
+
+    @cached_property
+    def steps(self):
+        """CIGARs of all reads as `(codes, lengths, start)`: int64, read i has the steps [start[i], start[i + 1])."""
+        n_steps = self.fixed["n_cigar"].astype(np.int64)
+        start = np.concatenate([[0], np.cumsum(n_steps)])
+        at = 4 * np.arange(start[-1]) + np.repeat(self.bases_at - 4 * (n_steps + start[:-1]), n_steps)
+        steps = self.records.data[at[:, None] + np.arange(4)].view("<u4").reshape(-1).astype(np.int64)
+        return steps & 15, steps >> 4, start
+
+    @cached_property
+    def reference_span(self):
+        """Bases of the reference that each read covers, int64 (n,)."""
+        codes, lengths, start = self.steps
+        sums = np.concatenate([[0], np.cumsum(np.where(_IS_OVER_REFERENCE[codes], lengths, 0))])
+        return sums[start[1:]] - sums[start[:-1]]
 
     @cached_property
     def qualities(self):

@@ -18,6 +18,10 @@ NIBBLE = np.full(256, 15, np.uint8)
 for _letter, _code in zip("=ACMGRSVTWYHKDBN", range(16), strict=True):
     NIBBLE[[ord(_letter), ord(_letter.lower())]] = _code
 
+_COMPLEMENT = [int(f"{code:04b}"[::-1], 2) for code in range(16)]
+TURNED = np.array([_COMPLEMENT[pair & 15] << 4 | _COMPLEMENT[pair >> 4] for pair in range(256)], np.uint8)
+"""Two packed bases as they are read from the other strand."""
+
 _ARRAY_KINDS = {
     "B:c": "<i1",
     "B:C": "<u1",
@@ -44,7 +48,10 @@ FIXED = np.dtype(
         ("template_length", "<i4"),
     ]
 )
-_UNMAPPED_FLAG, _UNMAPPED_BIN = 4, 4680
+REVERSE, UNMAPPED, DUPLICATE = 16, 4, 1024
+"""Flags of records."""
+
+_UNMAPPED_BIN = 4680
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,29 @@ class Cells:
         lengths = self.last - self.first
         return (lengths + 1) // 2 if self.packed else lengths
 
+    def append(self, at, data):
+        """Copy the cells to places `at` of `data`; `at` moves on."""
+        append = kernels.append_packed if self.packed else kernels.append_cells
+        append(self.data, self.first, self.last, at, data)
+
+
+@dataclass(frozen=True, eq=False)
+class StrandedCells:
+    """Packed bases and the qualities behind them, from `first` in the records `data`; turned around if `reverse`."""
+
+    data: np.ndarray
+    first: np.ndarray
+    n_bases: np.ndarray
+    reverse: np.ndarray
+
+    @property
+    def sizes(self):
+        return (self.n_bases + 1) // 2 + self.n_bases
+
+    def append(self, at, data):
+        """As `Cells.append`."""
+        kernels.append_turned(self.data, self.first, self.n_bases, self.reverse.view(np.uint8), TURNED, at, data)
+
 
 def flow_units(signal):
     """Flow signals in the units of tag ZM, int16: ``2 * clamp(trunc(128 * m), -16383, 16383)``.
@@ -189,8 +219,7 @@ def joined(columns, n_records):
     np.cumsum(np.sum([column.sizes for column in columns], axis=0), out=start[1:])
     data, at = np.empty(start[-1], np.uint8), start[:-1].copy()
     for column in columns:
-        append = kernels.append_packed if column.packed else kernels.append_cells
-        append(column.data, column.first, column.last, at, data)
+        column.append(at, data)
     return EncodedRecords(data, start)
 
 
@@ -201,7 +230,7 @@ def _fixed_part(name_size, n_bases, body_size):
     for name in ("reference", "position", "mate_reference", "mate_position"):
         rows[name] = -1
     rows["name_size"], rows["n_bases"] = name_size, n_bases
-    rows["bin"], rows["flag"] = _UNMAPPED_BIN, _UNMAPPED_FLAG
+    rows["bin"], rows["flag"] = _UNMAPPED_BIN, UNMAPPED
     return row_cells(rows)
 
 

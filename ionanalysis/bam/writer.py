@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+
 from ionanalysis.bam.bgzf import BLOCK_SIZE, END_OF_FILE, LEVEL, LEVELS, compress_block
 from ionanalysis.bam.records import encode_records
 from ionanalysis.errors import InputError
@@ -32,6 +34,13 @@ class BamWriter:
     pool : concurrent.futures.Executor, optional
         Threads that deflate, beside what else they do; the writer itself by default. The file is the same.
 
+    Attributes
+    ----------
+    n_reads : int
+        Reads written.
+    n_header_bytes : int
+        Unpacked bytes in front of the first record.
+
     Raises
     ------
     InputError
@@ -52,7 +61,9 @@ class BamWriter:
         for one in header.references:
             name = one.name.encode("utf-8") + b"\0"
             self._waiting += struct.pack("<i", len(name)) + name + struct.pack("<i", one.length)
-        self._deflating: deque[Future[bytes]] = deque()
+        self.n_header_bytes = len(self._waiting)
+        self._block_sizes: list[int] = []
+        self._deflating: deque[Future[list[bytes]]] = deque()
         self._pool = pool
         self._files = ExitStack()
         self._temporary: Path | None = None
@@ -84,12 +95,16 @@ class BamWriter:
         if len(self._waiting) >= _BLOCKS_PER_FLUSH * BLOCK_SIZE:
             self._flush()
 
+    def block_start(self):
+        """Where in the file each block begins, int64; complete once the writer is left."""
+        return np.cumsum([0, *self._block_sizes[:-1]], dtype=np.int64)
+
     def _flush(self, *, final=False):
         n_bytes = len(self._waiting) if final else len(self._waiting) // BLOCK_SIZE * BLOCK_SIZE
         ready = memoryview(bytes(memoryview(self._waiting)[:n_bytes]))
         del self._waiting[:n_bytes]
         if self._pool is None:
-            self._append([_deflated(ready, self._level)])
+            self._append(_deflated(ready, self._level))
         else:
             self._deflating.append(self._pool.submit(_deflated, ready, self._level))
             self._append_deflated(wait=final)
@@ -98,20 +113,21 @@ class BamWriter:
 
     def _append_deflated(self, *, wait):
         """Write what the pool has deflated, in order: all that was given to it, or what is done."""
-        done = []
+        done: list[bytes] = []
         while self._deflating and (wait or len(self._deflating) > _MOST_DEFLATING or self._deflating[0].done()):
-            done.append(self._deflating.popleft().result())
+            done += self._deflating.popleft().result()
         if done:
             self._append(done)
 
-    def _append(self, parts):
+    def _append(self, blocks):
         if self._temporary is None:
             raise InputError(f"{self.path}: BamWriter must be entered (with BamWriter(...) as bam) before writing.")
         with self._temporary.open("ab") as file:
-            file.writelines(parts)
+            file.writelines(blocks)
+        self._block_sizes += map(len, blocks)
 
 
 def _deflated(content, level):
     """Blocks that hold `content`, a memoryview."""
     starts = range(0, len(content), BLOCK_SIZE)
-    return b"".join([compress_block(content[start : start + BLOCK_SIZE], level) for start in starts])
+    return [compress_block(content[start : start + BLOCK_SIZE], level) for start in starts]
