@@ -5,6 +5,7 @@ than the other flows do, and later than they reach the rest of the region.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import binary_dilation, convolve
@@ -69,12 +70,12 @@ class LatenessWatch:
         """Usual delay of the cell of each well, seconds: (n_wells,)."""
         return self.own_s[_cells(self.shape)]
 
-    @property
+    @cached_property
     def _filled(self):
         """Cells with enough wells, that their bases average out."""
         return self._counts >= CELL**2 / 2
 
-    @property
+    @cached_property
     def _counts(self):
         return _cell_sums(self.judged[None].astype(float), self.shape)[0]
 
