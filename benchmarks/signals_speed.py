@@ -114,8 +114,9 @@ def parts_of_a_flow(run_dir):
     with SignalFitter(run, beads, SignalOptions(), 1) as fitter:
         fitter.learn()
         image = run.flow(flow)
+        cut = [cut_frames(image, tile) for tile in beads.tiles]
         decode_s = least_seconds(lambda: run.flow(flow).frames)
-        kernel_s = least_seconds(lambda: [fitter.measure_region(i, flow, image) for i in range(len(beads.tiles))])
+        kernel_s = least_seconds(lambda: [fitter.measure_region(i, flow, part) for i, part in enumerate(cut)])
     tile = beads.tiles[0]
     basis = np.ones((N_VECTORS, image.n_frames))
     chosen = np.zeros(tile.n_wells, bool)
