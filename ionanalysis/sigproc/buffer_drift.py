@@ -71,7 +71,7 @@ def background(grid, bulk, filtered, tau_empty_s, drift=(0.0, 0.0)):
     """
     if drift[0]:
         filtered = moved_along_tau(grid, filtered, drift[0])
-    share = low_passed_share(grid, tau_empty_s, drift).reshape(-1, *[1] * bulk.ndim)
+    share = low_passed_share(grid, tau_empty_s, drift).astype(bulk.dtype).reshape(-1, *[1] * bulk.ndim)
     return bulk + share * (filtered - bulk)
 
 

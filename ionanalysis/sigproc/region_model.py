@@ -156,7 +156,7 @@ class _Learner:
         self.zero_nuisance: NuisanceFit | None = None
         # Backgrounds of all flows at once, from nodes to wells only where they are needed.
         self._bulk, self._filtered = (
-            (self.empties @ part.reshape(-1, n_frames).T).reshape(len(self.empties), *part.shape[:-1])
+            (self.empties @ part.reshape(-1, n_frames).T).astype(np.float32).reshape(-1, *part.shape[:-1])
             for part in (self.bulk.delayed, self.bulk.filtered)
         )
         self.backgrounds = np.array([self._background(flow) for flow in range(len(sample.frames))])
@@ -175,7 +175,7 @@ class _Learner:
         return (self.empties[flows] if len(flows) else self.empties).mean(axis=0)
 
     def _background(self, flow, drift=(0.0, 0.0)):
-        """Background of a flow at the nodes, (n_taus, n_delays, n_frames)."""
+        """Background of a flow at the nodes, float32 (n_taus, n_delays, n_frames)."""
         return background(self.grid, self._bulk[flow], self._filtered[flow], self.models[0].tau_empty_s, drift)
 
     def _centred_frames(self):
@@ -187,7 +187,8 @@ class _Learner:
 
     def _residual(self, flow):
         """What a flow has beyond the background, root-weighted and `centred`: (n_sample, n_frames)."""
-        background = self.placed.places.read(centred(self.backgrounds[flow], self.weight)).T
+        table = centred(self.backgrounds[flow], self.weight.astype(np.float32))
+        background = self.placed.places.read(table).T
         background *= self.placed.gain[:, None]
         return np.subtract(self._seen[flow], background, out=background)
 
