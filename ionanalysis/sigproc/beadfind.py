@@ -1,5 +1,6 @@
 """Bead finding: which wells hold a bead, and which key it shows (sigproc.md 3)."""
 
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -71,8 +72,8 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
     results = []
     n_parts = side_by_side(n_threads, len(tiles))
     parts = [partial(map, work, tiles[part::n_parts]) for part in range(n_parts)]
-    with unshared_algebra():
-        for result in in_turns(parts):
+    with unshared_algebra(), closing(in_turns(parts)) as found:
+        for result in found:
             results.append(result)
             if progress:
                 progress(len(results), len(tiles))

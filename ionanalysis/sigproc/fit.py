@@ -1,6 +1,6 @@
 """From images to signals: learn each region from the first flows, then measure flow after flow."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 
 import numpy as np
@@ -107,7 +107,7 @@ class SignalFitter:
         self.cross_talk = 0.0
         """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
-        self._algebra = None
+        self._context = ExitStack()
         self._bands = Band.of_tiles(beads.tiles, side_by_side(n_threads, len(beads.tiles)))
         # Wells that pin later are too few to change the blur.
         self.sharpeners = [
@@ -133,12 +133,11 @@ class SignalFitter:
         """State of each region's `ZeroLevel` in each flow."""
 
     def __enter__(self):
-        self._algebra = unshared_algebra()
-        self._algebra.__enter__()
+        self._context.enter_context(unshared_algebra())
         return self
 
     def __exit__(self, *reason):
-        return self._algebra.__exit__(*reason)
+        return self._context.__exit__(*reason)
 
     def learn(self):
         """Learn every region from the first flows, and the size of every live well from the key."""
