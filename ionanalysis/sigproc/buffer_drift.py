@@ -6,6 +6,7 @@ to a background, whatever noise each of them has.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -82,14 +83,20 @@ def low_passed_share(grid, tau_empty_s, drift=(0.0, 0.0)):
 
 def moved_along_tau(grid, table, change):
     """A table of values at the nodes for wells whose logarithm of the time constant has changed."""
-    last = len(grid.log_taus) - 1
-    nodes = np.arange(last + 1)
-    place = np.clip(nodes + change / (grid.log_taus[1] - grid.log_taus[0]), 1, last - 1)
-    second = np.minimum(place.astype(int), last - 2)
-    move = np.zeros((last + 1, last + 1), table.dtype)
     # One product with a matrix of few columns costs less than four passes over a large table.
+    move = _movement(len(table), float(change / (grid.log_taus[1] - grid.log_taus[0])), table.dtype)
+    return (move @ table.reshape(len(table), -1)).reshape(table.shape)
+
+
+@lru_cache(maxsize=4)
+def _movement(n_nodes, steps, dtype):
+    """Matrix that reads a table `steps` nodes further, between its nodes: (n_nodes, n_nodes)."""
+    nodes = np.arange(n_nodes)
+    place = np.clip(nodes + steps, 1, n_nodes - 2)
+    second = np.minimum(place.astype(int), n_nodes - 3)
+    move = np.zeros((n_nodes, n_nodes), dtype)
     move[nodes, second + np.arange(-1, 3)[:, None]] = cubic_weights(place - second)
-    return (move @ table.reshape(last + 1, -1)).reshape(table.shape)
+    return move
 
 
 @dataclass(frozen=True)
