@@ -25,7 +25,7 @@ N_DRIFT_VECTORS = 2
 
 _LEAST_COLS = 16
 N_VALUES = 16
-"""What kernels read of a node: six coefficients, four more values, and zeros."""
+"""What kernels read of a node: six coefficients, four more values, and some that they do not use."""
 
 _LEAST_WEIGHT = 1e-3
 
