@@ -9,7 +9,6 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.measure import peak_mb
 from ionanalysis.io.mask import WellFlag
 from ionanalysis.run import open_run
 from ionanalysis.sigproc import find_beads, fit_signals
@@ -37,7 +36,6 @@ def main(argv):
         "find_cpu_s": find_cpu,
         "fit_cpu_s": fit_cpu,
         "wall_s": find_wall + fit_wall,
-        "peak_mb": peak_mb(),
     }
     print(json.dumps(figures))
     return 0

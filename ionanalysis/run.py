@@ -1,8 +1,10 @@
 """A run directory as an object: chip, flow order, keys, flows, blocks, images (sigproc.md 1.1)."""
 
 import hashlib
+import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -132,6 +134,13 @@ class Run:
             if self.patience:
                 self._wait_for(flow, self.patience)
             yield flow
+
+    def read_ahead(self, flow):
+        """Let the system read the image of a flow, if there is one, from now on."""
+        if flow >= self.n_flows or not hasattr(os, "posix_fadvise"):
+            return
+        with suppress(OSError), self.flow_path(flow).open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
     def _wait_for(self, flow, patience):
         given_up = time.monotonic() + patience.limit_s

@@ -1,5 +1,6 @@
 """Bead finding: which wells hold a bead, and which key it shows (sigproc.md 3)."""
 
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -18,7 +19,7 @@ from ionanalysis.sigproc.frames import FrameClock, hinge_t0
 from ionanalysis.sigproc.keys import KeyFlows
 from ionanalysis.sigproc.lateness import LatenessWatch
 from ionanalysis.sigproc.merging import FrameMerging
-from ionanalysis.sigproc.parallel import region_threads
+from ionanalysis.sigproc.parallel import in_turns, region_threads, side_by_side, unshared_algebra
 from ionanalysis.sigproc.region_beads import RegionTraces, find_region_beads
 
 T0_SLOPES = (-10.0, 10.0, 5.0, 500.0)
@@ -69,8 +70,10 @@ def find_beads(run, region=None, options=None, *, n_threads=None, progress=None)
     tiles = run_tiles(run, block, options.region_size)
     work = partial(_one_region, images=images, clock=clock, beadfind=beadfind, keys=keys, options=options)
     results = []
-    with region_threads(n_threads) as executor:
-        for result in map_blocks(executor, work, tiles):
+    n_parts = side_by_side(n_threads, len(tiles))
+    parts = [partial(map, work, tiles[part::n_parts]) for part in range(n_parts)]
+    with unshared_algebra(), closing(in_turns(parts)) as found:
+        for result in found:
             results.append(result)
             if progress:
                 progress(len(results), len(tiles))

@@ -6,6 +6,7 @@ to a background, whatever noise each of them has.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -67,25 +68,40 @@ def background(grid, bulk, filtered, tau_empty_s, drift=(0.0, 0.0)):
     Parameters
     ----------
     grid : ResponseGrid
-    bulk, filtered : ndarray of shape (n_taus, n_delays, ...)
+    bulk : ndarray of shape (n_delays, ...)
+        The same for all time constants.
+    filtered : ndarray of shape (n_taus, n_delays, ...)
     tau_empty_s : float
     drift : pair of float
         See `BufferDrift`.
     """
     if drift[0]:
-        bulk, filtered = (moved_along_tau(grid, table, drift[0]) for table in (bulk, filtered))
-    share = (1 - tau_empty_s / np.exp(grid.log_taus)) * np.exp(-drift[1])
-    return bulk + share.reshape(-1, *[1] * (bulk.ndim - 1)) * (filtered - bulk)
+        filtered = moved_along_tau(grid, filtered, drift[0])
+    share = low_passed_share(grid, tau_empty_s, drift).astype(bulk.dtype).reshape(-1, *[1] * bulk.ndim)
+    return bulk + share * (filtered - bulk)
+
+
+def low_passed_share(grid, tau_empty_s, drift=(0.0, 0.0)):
+    """Part of a background that is low-passed, ``1 - r`` of `background`: (n_taus,)."""
+    return (1 - tau_empty_s / np.exp(grid.log_taus)) * np.exp(-drift[1])
 
 
 def moved_along_tau(grid, table, change):
     """A table of values at the nodes for wells whose logarithm of the time constant has changed."""
-    last = len(grid.log_taus) - 1
-    place = np.clip(np.arange(last + 1) + change / (grid.log_taus[1] - grid.log_taus[0]), 1, last - 1)
-    second = np.minimum(place.astype(int), last - 2)
-    weights = cubic_weights(place - second)
-    shape = (-1, *[1] * (table.ndim - 1))
-    return sum(weight.reshape(shape) * table[second + i - 1] for i, weight in enumerate(weights))
+    # One product with a matrix of few columns costs less than four passes over a large table.
+    move = _movement(len(table), float(change / (grid.log_taus[1] - grid.log_taus[0])), table.dtype)
+    return (move @ table.reshape(len(table), -1)).reshape(table.shape)
+
+
+@lru_cache(maxsize=4)
+def _movement(n_nodes, steps, dtype):
+    """Matrix that reads a table `steps` nodes further, between its nodes: (n_nodes, n_nodes)."""
+    nodes = np.arange(n_nodes)
+    place = np.clip(nodes + steps, 1, n_nodes - 2)
+    second = np.minimum(place.astype(int), n_nodes - 3)
+    move = np.zeros((n_nodes, n_nodes), dtype)
+    move[nodes, second + np.arange(-1, 3)[:, None]] = cubic_weights(place - second)
+    return move
 
 
 @dataclass(frozen=True)
@@ -168,8 +184,7 @@ class DriftFilter:
         -------
         ndarray of shape (2, n_wells)
         """
-        filtered = self.of_filtered @ np.asarray(empty, np.float32)
-        bulk = np.broadcast_to(self.of_bulk @ np.asarray(empty, np.float32), filtered.shape)
+        bulk, filtered = (part @ np.asarray(empty, np.float32) for part in (self.of_bulk, self.of_filtered))
         expected = wells.places.read(background(self.grid, bulk, filtered, self.tau_empty_s, drift))
         beside = self.of_dark[:, :1] + self.of_dark[:, 1:] * wells.place
         if has_ramp:
@@ -223,9 +238,17 @@ def _mean_and_noise(seen):
     """Mean of both values over the wells that are not far off, and its covariance; None if there are too few."""
     if seen.shape[1] < _LEAST_WELLS:
         return None
-    middle = np.median(seen, axis=1, keepdims=True)
-    spread = 1.4826 * np.median(np.abs(seen - middle), axis=1, keepdims=True) + 1e-9
-    good = seen[:, (np.abs(seen - middle) <= 4 * spread).all(axis=0)]
-    if good.shape[1] < _LEAST_WELLS:
+    off = np.abs(seen - _middles(seen))
+    good = np.compress((off <= 4 * (1.4826 * _middles(off) + 1e-9)).all(axis=0), seen, axis=1)
+    n_wells = good.shape[1]
+    if n_wells < _LEAST_WELLS:
         return None
-    return good.mean(axis=1), np.cov(good) / good.shape[1]
+    mean = good.mean(axis=1)
+    good -= mean[:, None]
+    return mean, good @ good.T / ((n_wells - 1) * n_wells)
+
+
+def _middles(values):
+    """Medians along the last axis, which stays; of an even number the upper of the two in the middle."""
+    half = values.shape[1] // 2
+    return np.partition(values, half, axis=1)[:, half : half + 1]

@@ -1,15 +1,15 @@
 """From images to signals: learn each region from the first flows, then measure flow after flow."""
 
-from collections import deque
+from contextlib import ExitStack, closing
 from functools import partial
 
 import numpy as np
 
 from ionanalysis.blocks import as_block
 from ionanalysis.errors import InputError
-from ionanalysis.executors import map_blocks
 from ionanalysis.io.mask import Mask, WellFlag
 from ionanalysis.options.sigproc import SignalOptions
+from ionanalysis.sigproc.bands import Band
 from ionanalysis.sigproc.beadfind import cut_frames, find_beads, read_image, run_keys
 from ionanalysis.sigproc.buffer_drift import BufferDrift, quiet_wells
 from ionanalysis.sigproc.conditioning import PINNED_HIGH, PINNED_LOW
@@ -21,7 +21,7 @@ from ionanalysis.sigproc.group_noise import comparator_groups, row_groups, witho
 from ionanalysis.sigproc.keys import key_gain
 from ionanalysis.sigproc.lateness import LatenessWatch, uneven
 from ionanalysis.sigproc.merging import FrameMerging
-from ionanalysis.sigproc.parallel import region_threads
+from ionanalysis.sigproc.parallel import in_turns, side_by_side, unshared_algebra
 from ionanalysis.sigproc.region_model import RegionSample, learn_region
 from ionanalysis.sigproc.signals import Signals
 from ionanalysis.sigproc.zero_level import ZeroLevel
@@ -96,6 +96,7 @@ class SignalFitter:
         self.references = [(region.flags & WellFlag.REFERENCE) > 0 for region in self.regions]
         self.models: list = [None] * len(self.regions)
         self._placed: list = [None] * len(self.regions)
+        self._flags: list = [None] * len(self.regions)
         self._kept: dict = {}
         self._drifts = [BufferDrift() for _ in self.regions]
         self._bends: list = [None] * len(self.regions)
@@ -106,7 +107,8 @@ class SignalFitter:
         self.cross_talk = 0.0
         """Part of a well's signal that shows in each of its four neighbours."""
         self.first_pinned = np.where(beads.mask.matches(WellFlag.PINNED), 0, run.n_flows).astype(np.int32)
-        self._executor_context = region_threads(n_threads)
+        self._context = ExitStack()
+        self._bands = Band.of_tiles(beads.tiles, side_by_side(n_threads, len(beads.tiles)))
         # Wells that pin later are too few to change the blur.
         self.sharpeners = [
             sharpener(blur_matrix(region.fit.delay_s[wells], merging.merged)) if wells.any() else None
@@ -131,27 +133,22 @@ class SignalFitter:
         """State of each region's `ZeroLevel` in each flow."""
 
     def __enter__(self):
-        self._executor = self._executor_context.__enter__()
+        self._context.enter_context(unshared_algebra())
         return self
 
     def __exit__(self, *reason):
-        return self._executor_context.__exit__(*reason)
+        return self._context.__exit__(*reason)
 
     def learn(self):
         """Learn every region from the first flows, and the size of every live well from the key."""
         n_flows = min(self.options.learning_flows, self.run.n_flows)
         samples = [self._sample_wells(region, n_flows) for region in self.regions]
-        frames: list = [[] for _ in self.regions]
-        empties: list = [[] for _ in self.regions]
-        for _, cut in self._regions_of(range(n_flows), partial(self._cut_sample, samples=samples)):
-            for index, (part, empty) in enumerate(cut):
-                frames[index].append(part)
-                empties[index].append(empty)
-        work = partial(self._learn_one, samples=samples, frames=frames, empties=empties)
-        self.models = list(map_blocks(self._executor, work, range(len(self.regions))))
+        learned = in_turns([partial(self._learn_band, band, n_flows, samples) for band in self._bands])
+        self.models = [model for models in learned for model in models]
         for index, (region, model) in enumerate(zip(self.regions, self.models, strict=True)):
             if model is not None:
                 wells = np.flatnonzero((region.flags & (WellFlag.LIVE | WellFlag.DUD)) > 0)
+                self._flags[index] = region.flags[wells]
                 self._placed[index] = PlacedWells.of(wells, model.grid, region.fit.at(wells), model.mean_log_tau)
         self._learn_from_keys()
 
@@ -201,53 +198,19 @@ class SignalFitter:
         pinned = self.first_pinned < self.run.n_flows
         return self.beads.mask.with_flags(WellFlag.PINNED, pinned)
 
-    def _images(self, flows):
-        rows, cols = self.beads.block.slices
-        read = partial(read_image, self.run, conditioning=self.beads.conditioning, rows=rows, cols=cols)
-        images = map_blocks(self._executor, read, self.run.awaited(flows), in_flight=2)
-        # One image is read ahead while the one before is measured.
-        for flow, image in zip(flows, images, strict=True):
+    def _images(self, band, flows):
+        """Yield each flow and its image in the window of a band."""
+        rows, cols = band.slices_in(self.beads.block)
+        for flow in self.run.awaited(flows):
+            image = read_image(self.run, flow, self.beads.conditioning, rows, cols)
+            # The next one is read from disk while this one is measured.
+            self.run.read_ahead(flow + 1)
             if tuple(image.frame_counts) != self.clock.counts:
                 raise InputError(
                     f"{self.run.flow_path(flow)}: has {image.n_frames} frames, flow 0 has {self.clock.n_frames} or "
                     "other times; all flows of a run must have the same. Copy the file again."
                 )
-            self.dc_levels[flow] = _percentiles(image.frames[0])
             yield flow, image
-
-    def _regions_of(self, flows, work):
-        """Yield each flow and ``work(index, flow, image)`` of every region.
-
-        One flow is being worked at while the one before is in the caller's hands.
-        """
-        n_parts = 2 * getattr(self._executor, "_max_workers", 1)
-        parts = [range(part, len(self.regions), n_parts) for part in range(min(n_parts, len(self.regions)))]
-
-        def some(part, flow, image, former):
-            # Regions are followed from flow to flow; of the flow before, the part was begun earlier.
-            if former:
-                former.result()
-            return [work(index, flow, image) for index in part]
-
-        def gathered(futures):
-            results: list = [None] * len(self.regions)
-            for part, future in zip(parts, futures, strict=True):
-                results[part.start :: n_parts] = future.result()
-            return results
-
-        waiting: deque = deque()
-        before: list = [None] * len(parts)
-        for flow, image in self._images(flows):
-            before = [
-                self._executor.submit(some, part, flow, image, former)
-                for part, former in zip(parts, before, strict=True)
-            ]
-            waiting.append((flow, before))
-            if len(waiting) > 1:
-                former, futures = waiting.popleft()
-                yield former, gathered(futures)
-        for former, futures in waiting:
-            yield former, gathered(futures)
 
     def _sample_wells(self, region, n_flows):
         """Wells of a region that it is learned from: live ones evenly over the region, and duds."""
@@ -258,28 +221,38 @@ class SignalFitter:
         duds = _evenly(np.flatnonzero(region.flags & WellFlag.DUD), max(most // 4, 15))
         return np.sort(np.concatenate([live, duds]))
 
-    def _cut_sample(self, index, flow, image, samples):
-        traces, empty = self._in_time(index, image)
-        return np.take(traces, samples[index], axis=1), empty
+    def _learn_band(self, band, n_flows, samples):
+        """Yield once, a list of the models of all regions of a band."""
+        cut: list = [[] for _ in band.regions]
+        for _, image in self._images(band, range(n_flows)):
+            for index, parts in zip(band.regions, cut, strict=True):
+                traces, empty = self._in_time(index, self._frames(index, band, image))
+                parts.append((np.take(traces, samples[index], axis=1), empty))
+        yield [
+            self._learn_one(index, samples[index], *zip(*parts, strict=True))
+            for index, parts in zip(band.regions, cut, strict=True)
+        ]
 
-    def _in_time(self, index, image):
+    def _frames(self, index, band, image):
+        """Frames of a region, copied: in an image they often lie whole pages apart, and share few places of a cache."""
+        return np.ascontiguousarray(cut_frames(image, band.inside(self.beads.tiles[index])))
+
+    def _in_time(self, index, frames):
         """Traces of a region in a flow, late ones moved back, and the mean empty trace; None without empties."""
-        frames = cut_frames(image, self.beads.tiles[index])
         traces, pinned = self.mergings[index].take_in(frames, PINNED_LOW, PINNED_HIGH)
         traces = self._watches[index].set_right(traces)
         wells = self.references[index] & ~pinned
         empty = self.sharpeners[index] @ traces[:, wells].mean(axis=1, dtype=np.float64) if wells.any() else None
         return traces, empty
 
-    def _learn_one(self, index, samples, frames, empties):
+    def _learn_one(self, index, sample, frames, empties):
         region = self.regions[index]
-        live = region.flags[samples[index]] & WellFlag.LIVE
-        if np.count_nonzero(live) < 10 or any(empty is None for empty in empties[index]):
+        live = region.flags[sample] & WellFlag.LIVE
+        if np.count_nonzero(live) < 10 or any(empty is None for empty in empties):
             return None
-        bases = self.run.flow_order.bases[: len(frames[index])]
+        bases = self.run.flow_order.bases[: len(frames)]
         return learn_region(
-            RegionSample(self.mergings[index].merged, samples[index], frames[index], empties[index], bases, self.keys),
-            region,
+            RegionSample(self.mergings[index].merged, sample, frames, empties, bases, self.keys), region
         )
 
     def _learn_from_keys(self):
@@ -313,8 +286,8 @@ class SignalFitter:
                 inside = raw[tile.slices]
                 values = inside.ravel()[placed.wells]
                 usable = (self.first_pinned[tile.slices] > flow).ravel()[placed.wells]
-                silent = self._silent(flow, self.regions[index].flags[placed.wells]) & usable
-                expected = self._leftover(flow, self.regions[index].flags[placed.wells])
+                silent = self._silent(flow, self._flags[index]) & usable
+                expected = self._leftover(flow, self._flags[index])
                 expected *= self.size[tile.slices].ravel()[placed.wells]
                 level.follow((values - expected)[silent], placed.place[silent])
                 cleared = np.zeros(inside.size, np.float32)
@@ -340,20 +313,37 @@ class SignalFitter:
 
     def _measure(self, flows):
         """Yield flows and their signals as they come; wells that pin are marked."""
-        for flow, found in self._regions_of(flows, self.measure_region):
-            raw = np.zeros(self.shape, np.float32)
-            for tile, (values, pinned) in zip(self.beads.tiles, found, strict=True):
-                first = self.first_pinned[tile.slices]
-                first[pinned.reshape(first.shape) & (first > flow)] = flow
-                raw[tile.slices] = np.where(first <= flow, 0, values.reshape(first.shape))
-            yield flow, raw
+        tiles = self.beads.tiles
+        with closing(in_turns([partial(self._measure_band, band, flows) for band in self._bands])) as found:
+            for flow in flows:
+                raw, before = np.zeros(self.shape, np.float32), np.empty(self.shape, np.int16)
+                for band, (first_frame, measured) in zip(self._bands, found, strict=False):
+                    before[band.window.slices] = first_frame
+                    for index, (values, pinned) in zip(band.regions, measured, strict=True):
+                        first = self.first_pinned[tiles[index].slices]
+                        first[pinned.reshape(first.shape) & (first > flow)] = flow
+                        raw[tiles[index].slices] = np.where(first <= flow, 0, values.reshape(first.shape))
+                self.dc_levels[flow] = _percentiles(before)
+                yield flow, raw
+            # What bands follow from flow to flow they give back.
+            self._drifts = [drift for drifts in found for drift in drifts]
 
-    def measure_region(self, index, flow, image):
-        """Signals of the wells of a region as they come, float32, and which are pinned, bool: both (n_wells,)."""
+    def _measure_band(self, band, flows):
+        """Yield for each flow the first frame of a band and what `measure_region` gives; then the regions' drifts."""
+        for flow, image in self._images(band, flows):
+            parts = ((index, self._frames(index, band, image)) for index in band.regions)
+            yield image.frames[0], [self.measure_region(index, flow, frames) for index, frames in parts]
+        yield [self._drifts[index] for index in band.regions]
+
+    def measure_region(self, index, flow, frames):
+        """Signals of the wells of a region as they come, float32, and which are pinned, bool: both (n_wells,).
+
+        `frames`: of the region, (n_frames, n_rows, n_cols).
+        """
         tile, model, merging = self.beads.tiles[index], self.models[index], self.mergings[index]
         plan = model.plans[self.run.flow_order.bases[flow]] if model else None
         basis = merging.spread(plan.basis) if plan else np.zeros((N_VECTORS, self.clock.n_frames))
-        taken = take_in(cut_frames(image, tile), basis, PINNED_LOW, PINNED_HIGH, self.references[index])
+        taken = take_in(frames, basis, PINNED_LOW, PINNED_HIGH, self.references[index])
         values = np.zeros(len(taken.pinned), np.float32)
         if plan and taken.mean is not None:
             empty = self.sharpeners[index] @ merging.merge(taken.mean)
@@ -361,10 +351,10 @@ class SignalFitter:
             projections = taken.projections
             values[placed.wells] = np.nan_to_num(plan.combined(projections, empty, placed, drift.state))
             if uneven(values, self._live[index], (tile.n_rows, tile.n_cols)):
-                traces, found = self._in_time(index, image)
+                traces, found = self._in_time(index, frames)
                 projections, empty = plan.basis @ traces, empty if found is None else found
                 values[placed.wells] = np.nan_to_num(plan.combined(projections, empty, placed, drift.state))
-            silent = self._silent(flow, self.regions[index].flags[placed.wells])
+            silent = self._silent(flow, self._flags[index])
             quiet = quiet_wells(values[placed.wells], self.size[tile.slices].ravel()[placed.wells], silent)
             drift.follow(plan.drift_seen(projections, empty, placed.at(quiet), drift.state))
         return values, taken.pinned
@@ -387,8 +377,11 @@ def _evenly(wells, most):
 
 def _percentiles(values, most=100_000):
     """Least value, percentiles 1 to 99 and greatest value; percentiles of at most `most` values."""
-    some = values.ravel()[:: -(-values.size // most)]
-    return np.concatenate([[values.min()], np.percentile(some, np.arange(1, 100)), [values.max()]])
+    # A stable sort of 16-bit values goes by their bytes.
+    ordered = np.sort(values.ravel()[:: -(-values.size // most)], kind="stable").astype(float)
+    place = np.arange(1, 100) / 100 * (len(ordered) - 1)
+    middle = np.interp(place, np.arange(len(ordered)), ordered)
+    return np.concatenate([[values.min()], middle, [values.max()]])
 
 
 def _noise_groups(options, block, chip_row):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ionanalysis._core import traces as kernels
-from ionanalysis.sigproc.buffer_drift import MOST_DRIFT, DriftFilter, background, moved_along_tau
+from ionanalysis.sigproc.buffer_drift import MOST_DRIFT, DriftFilter, low_passed_share, moved_along_tau
 from ionanalysis.sigproc.frames import FrameClock
 from ionanalysis.sigproc.nuisance import Nuisance
 from ionanalysis.sigproc.response import Places, ResponseGrid
@@ -25,7 +25,7 @@ N_DRIFT_VECTORS = 2
 
 _LEAST_COLS = 16
 N_VALUES = 16
-"""What kernels read of a node: six coefficients, four more values, and zeros."""
+"""What kernels read of a node: six coefficients, four more values, and some that they do not use."""
 
 _LEAST_WEIGHT = 1e-3
 
@@ -208,10 +208,16 @@ class FilterPlan:
         table = np.zeros((*self.grid.shape, N_VALUES), np.float32)
         n_fixed = self.fixed.shape[2]
         table[:, :, :n_fixed] = self.fixed
-        table[:, :, N_VECTORS] += self.of_ramp @ empty
-        table[:, :, :n_fixed] = moved_along_tau(self.grid, table[:, :, :n_fixed], drift[0])
-        parts = self.of_bulk @ empty, self.of_filtered @ empty
-        table[:, :, n_fixed] = background(self.grid, *parts, self.drift.tau_empty_s, drift)
+        ramp, bulk, filtered = (
+            (part.reshape(-1, len(empty)) @ empty).reshape(self.grid.shape)
+            for part in (self.of_ramp, self.of_bulk, self.of_filtered)
+        )
+        share = low_passed_share(self.grid, self.drift.tau_empty_s, drift).astype(np.float32)[:, None]
+        table[:, :, N_VECTORS] += ramp
+        # Both parts of the background move with the filters, not with the share.
+        table[:, :, n_fixed], table[:, :, n_fixed + 1] = bulk, filtered - bulk
+        table = moved_along_tau(self.grid, table, drift[0])
+        table[:, :, n_fixed] += share * table[:, :, n_fixed + 1]
         found, places = np.empty(len(wells.wells), np.float32), wells.places
         kernels.combine_projections(
             table,
@@ -242,7 +248,7 @@ def amplitudes_of_flows(filters, frames, backgrounds, delays_s, wells):
     filters : Filters
     frames : ndarray of shape (n_flows, n_frames, n_wells), float32
         Counts above the first stored frame.
-    backgrounds : ndarray of shape (n_taus, n_delays, n_frames, n_flows)
+    backgrounds : ndarray of shape (n_flows, n_taus, n_delays, n_frames)
         Of a well of unit gain at each node.
     delays_s : sequence of n_flows float
         By which each flow is late.
@@ -257,7 +263,7 @@ def amplitudes_of_flows(filters, frames, backgrounds, delays_s, wells):
     fixed = wells.places.read(filters.fixed)
     found = np.einsum("vw,fvw->fw", fixed[:N_VECTORS], projections)
     dark, dark_slope, delay_gain = fixed[N_VECTORS:]
-    levels = (filters.by_frame()[:, :, None, :] @ backgrounds.astype(np.float32))[:, :, 0]
+    levels = np.einsum("tdn,ftdn->tdf", filters.by_frame(), backgrounds)
     found -= wells.gain * wells.places.read(levels)
     found -= dark + wells.place * dark_slope
     found /= np.clip(1 + np.asarray(delays_s, np.float32)[:, None] * delay_gain, 0.5, 2)

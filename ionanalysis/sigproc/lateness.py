@@ -5,6 +5,7 @@ than the other flows do, and later than they reach the rest of the region.
 """
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.ndimage import binary_dilation, convolve
@@ -69,12 +70,16 @@ class LatenessWatch:
         """Usual delay of the cell of each well, seconds: (n_wells,)."""
         return self.own_s[_cells(self.shape)]
 
-    @property
+    @cached_property
+    def _mask(self):
+        return self.judged.astype(np.float32)
+
+    @cached_property
     def _filled(self):
         """Cells with enough wells, that their bases average out."""
         return self._counts >= CELL**2 / 2
 
-    @property
+    @cached_property
     def _counts(self):
         return _cell_sums(self.judged[None].astype(float), self.shape)[0]
 
@@ -111,7 +116,7 @@ class LatenessWatch:
 
     def _cell_delays(self, flow):
         """Delay of each cell at which its mean trace is most like the region's; cells' sums; the region's models."""
-        sums = _cell_sums(np.where(self.judged, flow, np.float32(0)), self.shape)
+        sums = _cell_sums(flow * self._mask, self.shape)
         models = self._models(sums.sum(axis=1, dtype=float) / max(np.count_nonzero(self.judged), 1))
         found = _best_delays(self._likeness(sums, models), _delays(self.clock))
         return np.where(self._filled, found, 0.0), sums, models
@@ -168,8 +173,14 @@ def _starts(length):
 
 def _cell_sums(values, shape):
     """Sums over cells of values (n, n_wells): (n, n_cells)."""
-    rows = np.add.reduceat(values.reshape(len(values), *shape), _starts(shape[0]), axis=1)
-    return np.add.reduceat(rows, _starts(shape[1]), axis=2).reshape(len(values), -1)
+    rows, cols = (_members(length, values.dtype) for length in shape)
+    return (rows @ values.reshape(len(values), *shape) @ cols.T).reshape(len(values), -1)
+
+
+@lru_cache(maxsize=64)
+def _members(length, dtype):
+    """Which rows, or columns, belong to which row or column of cells: 1 or 0, (n_cells, length)."""
+    return (np.arange(length) // CELL == np.arange(len(_starts(length)))[:, None]).astype(dtype)
 
 
 def _cells(shape):

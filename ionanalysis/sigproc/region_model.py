@@ -155,7 +155,12 @@ class _Learner:
         self.leftover = self._leftover()
         self.zero_nuisance: NuisanceFit | None = None
         # Backgrounds of all flows at once, from nodes to wells only where they are needed.
-        self.backgrounds = np.stack([self._backgrounds(empty) for empty in self.empties], axis=-1)
+        self._bulk, self._filtered = (
+            (self.empties @ part.reshape(-1, n_frames).T).astype(np.float32).reshape(-1, *part.shape[:-1])
+            for part in (self.bulk.delayed, self.bulk.filtered)
+        )
+        self.backgrounds = np.array([self._background(flow) for flow in range(len(sample.frames))])
+        self._seen = self._centred_frames()
         self.left = np.array([self._residual(flow) for flow in range(len(sample.frames))])
 
     def _onset(self, nuc):
@@ -169,21 +174,23 @@ class _Learner:
         flows = self.flows_of[nuc]
         return (self.empties[flows] if len(flows) else self.empties).mean(axis=0)
 
-    def _backgrounds(self, empty, drift=(0.0, 0.0)):
-        """Backgrounds of a flow at the nodes, (n_taus, n_delays, n_frames)."""
-        filtered = self.bulk.filtered @ empty
-        bulk = np.broadcast_to(self.bulk.delayed @ empty, filtered.shape)
-        return background(self.grid, bulk, filtered, self.models[0].tau_empty_s, drift)
+    def _background(self, flow, drift=(0.0, 0.0)):
+        """Background of a flow at the nodes, float32 (n_taus, n_delays, n_frames)."""
+        return background(self.grid, self._bulk[flow], self._filtered[flow], self.models[0].tau_empty_s, drift)
+
+    def _centred_frames(self):
+        """Traces of all flows, root-weighted and `centred`: (n_flows, n_sample, n_frames), float32."""
+        traces = np.ascontiguousarray(self.frames.swapaxes(1, 2))
+        traces -= (traces @ (self.weight / max(self.weight.sum(), 1e-9)).astype(np.float32))[:, :, None]
+        traces *= np.sqrt(self.weight).astype(np.float32)
+        return traces
 
     def _residual(self, flow):
         """What a flow has beyond the background, root-weighted and `centred`: (n_sample, n_frames)."""
-        table = centred(self.backgrounds[..., flow], self.weight)
+        table = centred(self.backgrounds[flow], self.weight.astype(np.float32))
         background = self.placed.places.read(table).T
         background *= self.placed.gain[:, None]
-        traces = self.frames[flow].T
-        mean = traces @ (self.weight / max(self.weight.sum(), 1e-9)).astype(np.float32)
-        left = (traces - mean[:, None]) * np.sqrt(self.weight).astype(np.float32)
-        return left - background
+        return np.subtract(self._seen[flow], background, out=background)
 
     def _known_zeros(self):
         """For each flow, the sampled wells that take no base in it: bool of shape (n_flows, n_sample).
@@ -298,14 +305,15 @@ class _Learner:
             for nuc, model in enumerate(self.models)
         ]
         root, drift = np.sqrt(self.weight), BufferDrift()
+        shape = np.stack([np.ones_like(self.placed.place), self.placed.place], axis=1)
         for flow, base in enumerate(self.sample.bases):
             empty, found = self.empties[flow], filters[base]
-            self.backgrounds[..., flow] = self._backgrounds(empty, drift.state)
+            self.backgrounds[flow] = self._background(flow, drift.state)
             self.left[flow] = self._residual(flow)
             dark = (self.models[base].dark * root).astype(np.float32)
-            self.left[flow] -= dark[0] + self.placed.place[:, None] * dark[1]
+            self.left[flow] -= shape @ dark
             quiet = quiet_wells(signal[flow], 1.0, self.zeros[flow] | (self.kind < 0))
-            products = found.vectors.astype(np.float32) @ self.frames[flow][:, quiet]
+            products = (found.vectors.astype(np.float32) @ self.frames[flow])[:, quiet]
             drift.follow(found.seen(products, empty, self.placed.at(quiet), drift.state, has_ramp=False))
         self.zero_nuisance = None
 
@@ -320,7 +328,7 @@ class _Learner:
             if len(flows):
                 delays = [flow_delay.seconds(empty) for empty in self.empties[flows]]
                 found[flows] = amplitudes_of_flows(
-                    model.filters(), frames, self.backgrounds[..., flows], delays, self.placed
+                    model.filters(), frames, self.backgrounds[flows], delays, self.placed
                 )
         if levelled:
             self._take_level_off(found)

@@ -32,7 +32,7 @@ class HomopolymerScale:
     middle : ndarray of shape (2,), float64
         Both logarithms of a typical well.
     shift : ndarray of shape (n,), float64
-        What the law makes of whole bases too much: of none, one, two ...
+        What the law makes of whole bases too much: of none, one (both 0), two ...
     """
 
     curvature: np.ndarray
@@ -51,11 +51,15 @@ class HomopolymerScale:
 
     def length(self, signal, nuc, bends=1.0):
         """Bases that give `signal`: the inverse of `signal()` less `shift`, straight below 1 and beyond 24."""
-        found = _straightened(np.asarray(signal, float), self.curvature[nuc] * bends)
+        length = np.array(signal, np.float32)
+        above = length > 1
+        bend = np.broadcast_to(self.curvature[nuc] * bends, length.shape)[above]
+        found = _straightened(np.asarray(signal, float)[above], bend)
         places = np.arange(len(self.shift)) + self.shift
         # Beyond the last known length the shift grows as the length does.
         beyond = np.maximum(found / places[-1], 1.0)
-        return (found - beyond * np.interp(found, places, self.shift)).astype(np.float32)
+        length[above] = found - beyond * np.interp(found, places, self.shift)
+        return length
 
 
 def _bent(length, bend):
