@@ -2,12 +2,18 @@
 
 import json
 import math
+import os
 import sqlite3
 from contextlib import closing, contextmanager
 
 import pytest
 from rundb_result import copy_of
 from rundb_server import command
+
+SQLITE_ONLY = pytest.mark.skipif(
+    os.environ.get("IONANALYSIS_TEST_DATABASE") == "postgresql",
+    reason="looks into the file of SQLite beside the server",
+)
 
 AQ = (7, 10, 17, 20, 47)
 
@@ -193,6 +199,7 @@ class TestRun:
         parts = sum(row[f"{name}_diskspace"] for name in ("sigproc", "basecall", "output", "misc"))
         assert row["diskusage"] == round(parts)
 
+    @SQLITE_ONLY
     def test_taken_in_again_it_fills_the_same_rows(self, run_server, ingested):
         tables = "results experiment experimentanalysissettings analysismetrics libmetrics qualitymetrics tfmetrics"
         count = " union all ".join(f"select count(*) from rundb_{name}" for name in f"{tables} sample project".split())
@@ -201,6 +208,7 @@ class TestRun:
         assert told.split() == [str(ingested.report)] and sql(run_server, count) == before
 
 
+@SQLITE_ONLY
 class TestRelations:
     """Relation filters and nested objects give what plain SQL gives."""
 
@@ -391,6 +399,7 @@ def test_a_folder_holds_all_that_a_server_needs(ingested, tmp_path):
     assert command("db", "ingest", ingested.folder, "--data", folder).split() == ["1"]
 
 
+@SQLITE_ONLY
 def test_what_is_wrong_with_a_database_is_one_sentence(tmp_path, capsys, run_rows):
     from ionanalysis.cli.main import main
     from ionanalysis.errors import InputError
