@@ -8,6 +8,7 @@ from ionanalysis.rundb.models.columns import (
     BigInteger,
     Bool,
     Char,
+    CommandLines,
     Date,
     Float,
     ForeignKey,
@@ -121,37 +122,23 @@ class ApplProduct(Row):
     productName = Char()
 
 
-class AnalysisArgs(Row):
+class AnalysisArgs(CommandLines):
     creator = ForeignKey(User, SET_NULL, null=True, related_name="+")
     lastModifiedUser = ForeignKey(User, SET_NULL, null=True, related_name="+")
     applType = ForeignKey(RunType, SET_NULL, null=True, related_name="+")
     applGroup = ForeignKey(ApplicationGroup, SET_NULL, null=True, related_name="+")
     name = Char(unique=True)
     active = Bool(default=True)
-    alignmentargs = Char(blank=True)
-    analysisargs = Char(blank=True)
-    basecallerargs = Char(blank=True)
-    beadfindargs = Char(blank=True)
-    calibrateargs = Char(blank=True)
     chip_default = Bool(default=False)
     chipType = Char(default="")
     creationDate = Date(auto_now_add=True, null=True)
     description = Char(null=True, unique=True)
-    ionstatsargs = Char(blank=True)
     isSystem = Bool(default=False)
     lastModifiedDate = Date(auto_now=True, null=True)
     libraryKitName = Char(blank=True)
-    prebasecallerargs = Char(blank=True)
-    prethumbnailbasecallerargs = Char(blank=True)
     samplePrepKitName = Char(blank=True)
     sequenceKitName = Char(blank=True)
     templateKitName = Char(blank=True)
-    thumbnailalignmentargs = Char(blank=True)
-    thumbnailanalysisargs = Char(blank=True)
-    thumbnailbasecallerargs = Char(blank=True)
-    thumbnailbeadfindargs = Char(blank=True)
-    thumbnailcalibrateargs = Char(blank=True)
-    thumbnailionstatsargs = Char(blank=True)
 
 
 class LibraryKey(Row):

@@ -26,6 +26,7 @@ __all__ = [
     "BigInteger",
     "Bool",
     "Char",
+    "CommandLines",
     "Date",
     "Float",
     "ForeignKey",
@@ -129,3 +130,25 @@ class Json(models.TextField):
 
 # Filters compare the stored text with the text of the request.
 _as_text = models.TextField()
+
+
+class CommandLines(Row):
+    """A row that holds the command lines of an analysis and of its thumbnail."""
+
+    beadfindargs = Char(blank=True)
+    thumbnailbeadfindargs = Char(blank=True)
+    analysisargs = Char(blank=True)
+    thumbnailanalysisargs = Char(blank=True)
+    prebasecallerargs = Char(blank=True)
+    prethumbnailbasecallerargs = Char(blank=True)
+    calibrateargs = Char(blank=True)
+    thumbnailcalibrateargs = Char(blank=True)
+    basecallerargs = Char(blank=True)
+    thumbnailbasecallerargs = Char(blank=True)
+    alignmentargs = Char(blank=True)
+    thumbnailalignmentargs = Char(blank=True)
+    ionstatsargs = Char(blank=True)
+    thumbnailionstatsargs = Char(blank=True)
+
+    class Meta:
+        abstract = True

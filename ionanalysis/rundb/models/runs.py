@@ -7,6 +7,7 @@ from ionanalysis.rundb.models.columns import (
     SET_NULL,
     Bool,
     Char,
+    CommandLines,
     Date,
     Float,
     ForeignKey,
@@ -119,20 +120,14 @@ class Experiment(Row):
         return self.platform.lower() == "proton"
 
 
-class ExperimentAnalysisSettings(Row):
+class ExperimentAnalysisSettings(CommandLines):
     experiment = ForeignKey(Experiment, CASCADE, null=True, related_name="eas_set")
-    alignmentargs = Char(blank=True)
-    analysisargs = Char(blank=True)
     barcodedSamples = Json(null=True)
     barcodeKitName = Char(null=True)
     base_recalibration_mode = Char(default="standard_recal")
-    basecallerargs = Char(blank=True)
-    beadfindargs = Char(blank=True)
-    calibrateargs = Char(blank=True)
     custom_args = Bool(default=False)
     date = Date(null=True)
     hotSpotRegionBedFile = Char(null=True)
-    ionstatsargs = Char(blank=True)
     isDuplicateReads = Bool(default=False)
     isEditable = Bool(default=False)
     isOneTimeOverride = Bool(default=False)
@@ -142,8 +137,6 @@ class ExperimentAnalysisSettings(Row):
     mixedTypeRNA_hotSpotRegionBedFile = Char(null=True)
     mixedTypeRNA_reference = Char(null=True)
     mixedTypeRNA_targetRegionBedFile = Char(null=True)
-    prebasecallerargs = Char(blank=True)
-    prethumbnailbasecallerargs = Char(blank=True)
     realign = Bool(default=False)
     reference = Char(null=True)
     selectedPlugins = Json(null=True)
@@ -152,12 +145,6 @@ class ExperimentAnalysisSettings(Row):
     targetRegionBedFile = Char(null=True)
     tfKey = Char(blank=True)
     threePrimeAdapter = Char(null=True)
-    thumbnailalignmentargs = Char(blank=True)
-    thumbnailanalysisargs = Char(blank=True)
-    thumbnailbasecallerargs = Char(blank=True)
-    thumbnailbeadfindargs = Char(blank=True)
-    thumbnailcalibrateargs = Char(blank=True)
-    thumbnailionstatsargs = Char(blank=True)
 
 
 class Results(Row):
