@@ -4,11 +4,11 @@ import json
 from importlib.resources import files
 
 from django.contrib.auth.models import Group, Permission, User
-from django.core.management.color import no_style
-from django.db import connection, transaction
+from django.db import transaction
 
 from ionanalysis.io.barcode_set import shipped_sets
 from ionanalysis.rundb import models
+from ionanalysis.rundb.protocol.writing import pass_keys
 
 ADMIN = "ionadmin"
 _USERS = ("ionuser", "ionmesh", "lab_contact", "it_contact")
@@ -65,9 +65,7 @@ def seed():
         _add(getattr(models, name), rows)
     _add_barcodes()
     _add_users()
-    with connection.cursor() as cursor:
-        for statement in connection.ops.sequence_reset_sql(no_style(), _seeded_models()):
-            cursor.execute(statement)
+    pass_keys(_seeded_models())
 
 
 def _shipped_rows():

@@ -8,7 +8,6 @@ from ionanalysis.rundb.protocol.access import demand, demand_administrator, dema
 from ionanalysis.rundb.protocol.answers import Refusal
 from ionanalysis.rundb.protocol.asking import pattern_of
 from ionanalysis.rundb.protocol.kinds import (
-    NO_DEFAULT,
     BigInteger,
     Boolean,
     DateTime,
@@ -23,13 +22,11 @@ from ionanalysis.rundb.protocol.kinds import (
 )
 from ionanalysis.rundb.protocol.serving import route, serve, several, top_level
 from ionanalysis.rundb.protocol.single import Single
-from ionanalysis.rundb.protocol.table import EVERYTHING, MESH_ROOT, RESOURCES, Table
+from ionanalysis.rundb.protocol.table import MESH_ROOT, RESOURCES, Table
 from ionanalysis.rundb.protocol.wire import body_of, json_response, number_of, plain
 
 __all__ = [
-    "EVERYTHING",
     "MESH_ROOT",
-    "NO_DEFAULT",
     "RESOURCES",
     "BigInteger",
     "Boolean",

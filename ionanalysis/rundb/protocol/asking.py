@@ -107,19 +107,12 @@ def filters_of(resource, parameters):
             resource,
             names,
             purpose="searching",
-            allowed=lambda of, name, suffix=suffix: of.may_filter(name, suffix),
-            deny=lambda name, suffix=suffix: _denial(resource, name, suffix),
+            allowed=lambda of, name: of.may_filter(name),
+            deny=lambda name: f"The '{name}' field does not allow filtering.",
         )
         any_many = any_many or many
         conditions[path + LOOKUP_SEP + suffix] = _value(parameters, expression, suffix)
     return conditions, any_many
-
-
-def _denial(resource, name, suffix):
-    allowed = resource._meta.filtering.get(name)
-    if isinstance(allowed, list | tuple):
-        return f"'{suffix}' is not an allowed filter on the '{name}' field."
-    return f"The '{name}' field does not allow filtering."
 
 
 def _value(parameters, expression, suffix):

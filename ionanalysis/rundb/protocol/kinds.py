@@ -58,6 +58,13 @@ class JsonValue(fields.ApiField):
             raise ApiFieldError(f"The '{self.instance_name}' field takes an object or its JSON text.") from None
 
 
+_TRUTHS: dict[str, bool | None] = {
+    **dict.fromkeys(("true", "1", "on", "yes"), True),
+    **dict.fromkeys(("false", "0", "off", "no", ""), False),
+    **dict.fromkeys(("none", "null")),
+}
+
+
 class Boolean(fields.BooleanField):
     """True or false; the words of forms are understood."""
 
@@ -67,19 +74,9 @@ class Boolean(fields.BooleanField):
     def hydrate(self, bundle):
         value = super().hydrate(bundle)
         if isinstance(value, str):
-            words: dict[str, bool | None] = {
-                "true": True,
-                "1": True,
-                "on": True,
-                "yes": True,
-                "false": False,
-                "0": False,
-                "off": False,
-            }
-            words |= {"no": False, "": False, "none": None, "null": None}
-            if value.lower() not in words:
+            if value.lower() not in _TRUTHS:
                 raise ApiFieldError(f"The '{self.instance_name}' field takes true or false.")
-            value = words[value.lower()]
+            value = _TRUTHS[value.lower()]
         return value if value is None else bool(value)
 
 

@@ -267,7 +267,7 @@ class _Objects:
 
     @staticmethod
     def get(resource, request, key):
-        return resource.shown(request, _found(resource, key), in_list=False)
+        return resource.shown(request, resource.found(key), in_list=False)
 
     @staticmethod
     def post(resource, request, key):
@@ -282,19 +282,12 @@ class _Objects:
 
     @staticmethod
     def patch(resource, request, key):
-        data, row = body_of(request), _found(resource, key)
+        data, row = body_of(request), resource.found(key)
         return _changed(resource, request, resource.update(request, row, data), 202, 202)
 
     @staticmethod
     def delete(resource, request, key):
-        resource.remove(request, _found(resource, key))
-
-
-def _found(resource, key):
-    row = resource.find(key)
-    if row is None:
-        raise Refusal(404)
-    return row
+        resource.remove(request, resource.found(key))
 
 
 def _changed(resource, request, row, empty, full):

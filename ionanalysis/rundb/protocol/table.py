@@ -102,8 +102,7 @@ def _meta(rows, name, served, options):
         "root": options.pop("root", ROOT),
     }
     methods = options.pop("methods", VERBS)
-    meta["list_allowed_methods"] = list(options.pop("list_methods", methods))
-    meta["detail_allowed_methods"] = list(options.pop("detail_methods", methods))
+    meta["list_allowed_methods"], meta["detail_allowed_methods"] = list(methods), list(methods)
     if options:
         raise TypeError(f"a resource has no option {', '.join(sorted(options))}")
     return meta
@@ -112,22 +111,8 @@ def _meta(rows, name, served, options):
 def _usable(resource, names, value):
     """What the schema says of filters or of ordering: the given `names`, or all columns and relations of the model."""
     if names == EVERYTHING:
-        names = [name for name in resource.base_fields if searchable(resource, name)]
+        names = [name for name in resource.base_fields if resource.has_column(name)]
     return {name: value for name in names if name not in resource._meta.secret}
-
-
-def searchable(resource, name):
-    """Whether a field stands for a column or relation, directly or through relations."""
-    attribute, model = resource.base_fields[name].attribute, resource._meta.object_class
-    if not isinstance(attribute, str) or not attribute:
-        return False
-    try:
-        for step in attribute.split("__"):
-            column = model._meta.get_field(step)
-            model = column.related_model or model
-    except (FieldDoesNotExist, AttributeError):
-        return False
-    return True
 
 
 class Table(Writing, ModelResource, metaclass=_TableType):
@@ -158,10 +143,9 @@ class Table(Writing, ModelResource, metaclass=_TableType):
         return self.address(getattr(row, self._meta.detail_uri_name))
 
     @classmethod
-    def may_filter(cls, name, suffix):
-        """Whether a list may be filtered by that field with that suffix."""
-        allowed = cls._meta.filtering.get(name) if name in cls.base_fields else None
-        return allowed in (ALL, ALL_WITH_RELATIONS) or (isinstance(allowed, list | tuple) and suffix in allowed)
+    def may_filter(cls, name):
+        """Whether a list may be filtered by that field."""
+        return name in cls.base_fields and name in cls._meta.filtering
 
     @classmethod
     def may_order(cls, name):
@@ -170,8 +154,17 @@ class Table(Writing, ModelResource, metaclass=_TableType):
 
     @classmethod
     def has_column(cls, name):
-        """Whether that field stands for a column or relation."""
-        return searchable(cls, name)
+        """Whether a field stands for a column or relation, directly or through relations."""
+        attribute, model = cls.base_fields[name].attribute, cls._meta.object_class
+        if not isinstance(attribute, str) or not attribute:
+            return False
+        try:
+            for step in attribute.split(LOOKUP_SEP):
+                column = model._meta.get_field(step)
+                model = column.related_model or model
+        except (FieldDoesNotExist, AttributeError):
+            return False
+        return True
 
     def rows(self):
         """The rows that the resource shows."""
@@ -284,14 +277,14 @@ def _relations(resource):
     """Queries that fetch what a resource's fields lead to, and names of the to-one relations to join."""
     ahead, along = [], []
     for field in resource.base_fields.values():
-        if not field.is_related or not searchable(resource, field.instance_name):
+        if not field.is_related or not resource.has_column(field.instance_name):
             continue
         path = field.attribute
         if isinstance(field, Many) or field.full:
-            relation = resource._meta.object_class._meta.get_field(path) if "__" not in path else None
+            relation = resource._meta.object_class._meta.get_field(path) if LOOKUP_SEP not in path else None
             ahead.append(lambda path=path, field=field, by=relation: Prefetch(path, _ahead(field, by)))
-        elif "__" in path or not hasattr(resource._meta.object_class, f"{path}_id"):
-            along.append(path.replace("__", LOOKUP_SEP))
+        elif LOOKUP_SEP in path or not hasattr(resource._meta.object_class, f"{path}_id"):
+            along.append(path)
     return tuple(ahead), tuple(along)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 from django.core.management.color import no_style
 from django.db import connection, transaction
-from django.db.models import AutoField, ManyToManyField
+from django.db.models import AutoField
 from django.utils.timezone import now
 from tastypie.exceptions import ApiFieldError
 
@@ -81,7 +81,7 @@ class Writing:
             self._check(bundle)
             row.save(force_insert=True)
             if key is not None and self._by_number():
-                _pass_key(type(row))
+                pass_keys([type(row)])
             self._fill_lists(bundle)
             self.written(bundle, created=True)
         return row
@@ -208,7 +208,7 @@ class Writing:
             fixed = {relation.field.name: bundle.obj} if relation.one_to_many else None
             rows = [self._related(field, value, bundle.request, fixed) for value in values if value is not None]
             manager = getattr(bundle.obj, field.attribute)
-            if isinstance(relation, ManyToManyField) or relation.many_to_many or relation.field.null:
+            if relation.many_to_many or relation.field.null:
                 manager.set(rows)
             else:
                 # These cannot be without an owner: none is taken away.
@@ -295,8 +295,8 @@ def _with_id(resource, number):
     return resource._meta.object_class._default_manager.filter(pk=key).first() if key is not None else None
 
 
-def _pass_key(model):
-    """Let the next automatic key come after one that was given (SQLite does so by itself)."""
+def pass_keys(models):
+    """Let the next automatic keys come after those that were given (SQLite does so by itself)."""
     with connection.cursor() as cursor:
-        for statement in connection.ops.sequence_reset_sql(no_style(), [model]):
+        for statement in connection.ops.sequence_reset_sql(no_style(), models):
             cursor.execute(statement)
